@@ -1,0 +1,103 @@
+//! The protocols Lamplight speaks, one row each, and the device profiles it is shipped with.
+//!
+//!     profile ──▶ protocol(id) ──▶ row.make(&profile) ──▶ Box<dyn Driver>     (the agent)
+//!     bytes ──▶ decode(id, bytes) ──▶ Out … ──▶ lines::Line                   (a person at a terminal)
+//!
+//! Always: a driver here is a decoder of bytes and holds no device names; facts about models are in profiles. What a
+//! "no value" pattern means is decided here, once, and never comes out as a number.
+//! Never here: files, radio, ports, clocks (a site's own profiles come in as text); patients: `PID` is not read.
+//!
+//! Start at [`PROTOCOLS`]. To add a protocol: one file beside the others, one row.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod ble;
+pub mod lines;
+pub mod network;
+pub mod serial;
+
+use driver::profile::{Profile, ProfileError};
+use driver::{Channel, Driver, In, Out};
+use record::time::Monotonic;
+
+/// What carries a protocol's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// Bluetooth Low Energy: the appliance connects and subscribes to the profile's feeds.
+    Ble,
+    /// A serial port, with the profile's line settings.
+    Serial,
+    /// The device connects to a TCP port of the appliance.
+    TcpListener,
+}
+
+/// One protocol.
+pub struct ProtocolRow {
+    /// Its public id.
+    pub id: &'static str,
+    /// What carries it.
+    pub link: Link,
+    /// Where its main bytes arrive.
+    pub channel: Channel,
+    /// A driver for one device of this profile.
+    pub make: fn(&Profile) -> Box<dyn Driver>,
+    /// Whether a profile says all this protocol needs; the text names the key at fault.
+    pub check: fn(&Profile) -> Result<(), String>,
+    /// Bytes from a file or a person, as the device would send them: adds the frame where it was left out.
+    pub as_sent: fn(&[u8]) -> Vec<u8>,
+}
+
+/// Every protocol.
+pub static PROTOCOLS: &[ProtocolRow] =
+    &[ble::heart_rate::PROTOCOL, ble::plx::SPOT, ble::plx::CONTINUOUS, serial::ge_dri::PROTOCOL, network::hl7::PROTOCOL];
+
+/// A protocol id nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown protocol {given:?}: expected one of {}", known())]
+pub struct UnknownProtocol {
+    /// The id as given, at most 64 characters of it.
+    pub given: String,
+}
+
+fn known() -> String {
+    PROTOCOLS.iter().map(|row| row.id).collect::<Vec<_>>().join(", ")
+}
+
+/// The row of a protocol.
+///
+/// # Errors
+/// An id that is not in [`PROTOCOLS`].
+pub fn protocol(id: &str) -> Result<&'static ProtocolRow, UnknownProtocol> {
+    PROTOCOLS.iter().find(|row| row.id == id).ok_or_else(|| UnknownProtocol { given: id.chars().take(64).collect() })
+}
+
+/// Reads a profile and checks that its protocol is known and has all it needs. For the profiles a site adds; `file`
+/// appears in errors.
+///
+/// # Errors
+/// As [`Profile::parse`], an unknown protocol, or a key that the protocol needs.
+pub fn profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
+    let profile = Profile::parse(file, text)?;
+    let row = protocol(&profile.protocol).map_err(|e| ProfileError::new(file, format!("protocol: {e}")))?;
+    (row.check)(&profile).map_err(|why| ProfileError::new(file, why))?;
+    Ok(profile)
+}
+
+/// Every shipped profile, in order of file name.
+///
+/// # Errors
+/// A shipped file that cannot be used; a test keeps this from being released.
+pub fn profiles() -> Result<Vec<Profile>, ProfileError> {
+    let shipped: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+    shipped.iter().map(|(file, text)| profile(file, text)).collect()
+}
+
+/// Decodes bytes from a file or a person with a driver that knows nothing but the protocol. For Bluetooth `bytes` is
+/// one notification of the protocol's main characteristic.
+///
+/// # Errors
+/// An unknown protocol. Bytes that cannot be read are [`Out::Fault`].
+pub fn decode(protocol_id: &str, bytes: &[u8]) -> Result<Vec<Out>, UnknownProtocol> {
+    let row = protocol(protocol_id)?;
+    let mut driver = (row.make)(&Profile::bare(protocol_id));
+    Ok(driver.handle(Monotonic::default(), In::Bytes(row.channel, &(row.as_sent)(bytes))))
+}

@@ -1,0 +1,3 @@
+//! Networked devices: one folder or file a protocol.
+
+pub mod hl7;

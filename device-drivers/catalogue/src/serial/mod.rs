@@ -1,0 +1,3 @@
+//! Serial lines: one folder or file a protocol.
+
+pub mod ge_dri;

@@ -1,0 +1,144 @@
+//! Bluetooth devices: a heart-rate strap and a pulse oximeter behind a fake `org.bluez` on a private system bus. A
+//! program under test finds it through `DBUS_SYSTEM_BUS_ADDRESS`, and uses its ordinary Bluetooth code.
+
+mod bluez;
+mod bus;
+mod peripheral;
+
+use crate::control::{Adapter, Command, means};
+use crate::physiology::Patient;
+use crate::ready::say;
+use anyhow::{Context, Result};
+use bluez::Bluez;
+use bus::Bus;
+use clap::ValueEnum;
+use peripheral::{Kind, Peripheral};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// How long a restarting service stays away.
+const RESTART: Duration = Duration::from_millis(500);
+
+/// Options of the Bluetooth devices.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Which devices: `hr`, `plx`.
+    #[arg(long, value_delimiter = ',', default_value = "hr,plx")]
+    pub devices: Vec<Kind>,
+    /// Devices that say nothing until they are paired.
+    #[arg(long, value_delimiter = ',')]
+    pub pairing: Vec<Kind>,
+    /// A file that gets the bus address, for `DBUS_SYSTEM_BUS_ADDRESS`.
+    #[arg(long)]
+    pub address_file: Option<PathBuf>,
+    /// Where the bus listens; by default in a temporary directory.
+    #[arg(long)]
+    pub socket: Option<PathBuf>,
+}
+
+/// Runs the devices until told to quit.
+///
+/// # Errors
+/// `dbus-daemon` cannot be started, or the address file cannot be written.
+pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands: mpsc::Receiver<Command>) -> Result<()> {
+    let mut bus = Bus::start(options.socket.as_deref()).await?;
+    let mut peripherals: Vec<Peripheral> =
+        options.devices.iter().map(|kind| Peripheral::new(*kind, seed, options.pairing.contains(kind))).collect();
+    let mut bluez = Bluez::start(&bus.address, &peripherals).await?;
+    if let Some(path) = &options.address_file {
+        std::fs::write(path, &bus.address).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let names: Vec<_> = peripherals.iter().map(|p| json!({"device": p.kind.word(), "address": p.address, "name": p.name})).collect();
+    say(&json!({"ready": {"protocol": "ble", "address": bus.address, "devices": names}}));
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = second.tick() => {
+                let vitals = patient.advance(1.0);
+                for peripheral in peripherals.iter_mut().filter(|p| p.plugged && !p.silent) {
+                    let value = peripheral.measurement(&vitals);
+                    bluez.notify(peripheral, value).await;
+                }
+            }
+            command = commands.recv() => match command {
+                None | Some(Command::Quit) => return Ok(()),
+                Some(Command::Course(course)) => patient.set_course(course),
+                Some(Command::Adapter(what)) => {
+                    match what {
+                        Adapter::Off => bluez.power(false, &peripherals).await?,
+                        Adapter::On => bluez.power(true, &peripherals).await?,
+                        Adapter::Remove => bluez.remove_adapter(&peripherals).await?,
+                        Adapter::Add => bluez.add_adapter(&peripherals).await?,
+                    }
+                }
+                Some(Command::RestartService) => {
+                    bluez.stop().await;
+                    sleep(RESTART).await;
+                    bluez = Bluez::start(&bus.address, &peripherals).await?;
+                }
+                Some(Command::RestartBus) => {
+                    bluez.stop().await;
+                    bus.restart().await?;
+                    bluez = Bluez::start(&bus.address, &peripherals).await?;
+                }
+                Some(command) => change(&command, &mut peripherals, &bluez, &mut patient).await?,
+            },
+        }
+    }
+}
+
+/// Applies a command to the devices it names.
+async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez, patient: &mut Patient) -> Result<()> {
+    let (Command::Unplug(name)
+    | Command::Plug(name)
+    | Command::Silence(name)
+    | Command::Speak(name)
+    | Command::SensorOff(name)
+    | Command::SensorOn(name)
+    | Command::Garbage(name)) = command
+    else {
+        return Ok(());
+    };
+    for peripheral in peripherals.iter_mut().filter(|p| means(name.as_ref(), p.kind.word())) {
+        match command {
+            Command::Unplug(_) if peripheral.plugged => {
+                peripheral.plugged = false;
+                bluez.unplug(peripheral).await?;
+            }
+            Command::Plug(_) if !peripheral.plugged => {
+                peripheral.plugged = true;
+                bluez.plug(peripheral).await?;
+            }
+            Command::Silence(_) => peripheral.silent = true,
+            Command::Speak(_) => peripheral.silent = false,
+            Command::SensorOff(_) => peripheral.sensor_on = false,
+            Command::SensorOn(_) => peripheral.sensor_on = true,
+            Command::Garbage(_) => bluez.notify(peripheral, patient.noise(3)).await,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::HeartRate => "hr",
+            Self::Oximeter => "plx",
+        }
+    }
+}
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::HeartRate, Self::Oximeter]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.word()))
+    }
+}

@@ -1,0 +1,116 @@
+//! What a person or a test may do to a device while it runs: one command a line on stdin.
+
+use crate::physiology::Course;
+use clap::ValueEnum;
+use std::io::BufRead;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Something done to a device. Where a name is left out, all devices of the simulator are meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// `unplug [name]`: pull the cable, walk out of range.
+    Unplug(Option<String>),
+    /// `plug [name]`: undo that.
+    Plug(Option<String>),
+    /// `silence [name]`: stay connected and say nothing.
+    Silence(Option<String>),
+    /// `speak [name]`: undo that.
+    Speak(Option<String>),
+    /// `sensor-off [name]`: the sensor is off the patient.
+    SensorOff(Option<String>),
+    /// `sensor-on [name]`: undo that.
+    SensorOn(Option<String>),
+    /// `garbage [name]`: send nonsense once.
+    Garbage(Option<String>),
+    /// `course stable|deteriorating|improving`.
+    Course(Course),
+    /// `adapter off|on|remove|add` (Bluetooth).
+    Adapter(Adapter),
+    /// `service restart` (Bluetooth): the Bluetooth service dies and comes back.
+    RestartService,
+    /// `bus restart` (Bluetooth): the whole system bus does.
+    RestartBus,
+    /// `quit`.
+    Quit,
+}
+
+/// What happens to a Bluetooth adapter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Adapter {
+    /// Switched off.
+    Off,
+    /// Switched on.
+    On,
+    /// Pulled out.
+    Remove,
+    /// Put back in.
+    Add,
+}
+
+impl Command {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// The line, if it is no command.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        let mut words = line.split_whitespace();
+        let (verb, object) = (words.next().unwrap_or_default(), words.next());
+        let name = object.map(str::to_owned);
+        Ok(match (verb, object) {
+            ("unplug", _) => Self::Unplug(name),
+            ("plug", _) => Self::Plug(name),
+            ("silence", _) => Self::Silence(name),
+            ("speak", _) => Self::Speak(name),
+            ("sensor-off", _) => Self::SensorOff(name),
+            ("sensor-on", _) => Self::SensorOn(name),
+            ("garbage", _) => Self::Garbage(name),
+            ("course", Some(course)) => Self::Course(Course::from_str(course, true).map_err(|_| line.to_owned())?),
+            ("adapter", Some("off")) => Self::Adapter(Adapter::Off),
+            ("adapter", Some("on")) => Self::Adapter(Adapter::On),
+            ("adapter", Some("remove")) => Self::Adapter(Adapter::Remove),
+            ("adapter", Some("add")) => Self::Adapter(Adapter::Add),
+            ("service", Some("restart")) => Self::RestartService,
+            ("bus", Some("restart")) => Self::RestartBus,
+            ("quit", _) => Self::Quit,
+            _ => return Err(line.to_owned()),
+        })
+    }
+}
+
+/// Whether a command for `name` (or for all) means `device`.
+#[must_use]
+pub fn means(name: Option<&String>, device: &str) -> bool {
+    name.is_none_or(|name| name == device)
+}
+
+/// Commands from stdin, and [`Command::Quit`] on SIGTERM, on Ctrl-C, and with `follow_stdin` when stdin closes.
+///
+/// # Errors
+/// Signal handlers cannot be set.
+pub fn commands(follow_stdin: bool) -> std::io::Result<mpsc::Receiver<Command>> {
+    let (sender, receiver) = mpsc::channel(16);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let from_signals = sender.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let _ = from_signals.send(Command::Quit).await;
+    });
+    // A thread of its own: a tokio read of stdin would hold up the program's end until one more line came.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match Command::parse(&line) {
+                Ok(command) => {
+                    if sender.blocking_send(command).is_err() {
+                        return;
+                    }
+                }
+                Err(line) => tracing::warn!(line, "not a command"),
+            }
+        }
+        if follow_stdin {
+            let _ = sender.blocking_send(Command::Quit);
+        }
+    });
+    Ok(receiver)
+}

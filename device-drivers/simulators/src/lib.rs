@@ -1,0 +1,18 @@
+//! The device's side of each protocol, for tests and demonstrations: what a monitor or wearable puts on the wire.
+//!
+//!     physiology ──▶ vitals, waves ──┬─▶ dri   a GE monitor on a pseudo-terminal
+//!     control (stdin) ───────────────┼─▶ mllp  an IHE PCD-01 monitor, as a TCP client
+//!                                    └─▶ ble   a heart-rate strap and an oximeter behind a fake `org.bluez`
+//!
+//! Always: a seed gives the same patient; devices behave as the protocol says, faults included, on command.
+//! Never here: the decoders, their tables or any other crate of the house. What both sides believe wrongly, no test
+//! would find; so each side is written from the specification on its own.
+
+pub mod ble;
+pub mod clock;
+pub mod control;
+pub mod dri;
+pub mod mllp;
+pub mod physiology;
+pub mod ready;
+pub mod waves;

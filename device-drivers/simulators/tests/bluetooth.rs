@@ -1,0 +1,222 @@
+//! Bluetooth through the real btleplug against a fake `org.bluez`: everything but the radio.
+//!
+//! The Bluetooth libraries read the system bus address from the environment and keep it for the life of the process,
+//! so each test runs its body in a child process of its own with the address set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+mod support;
+
+use driver::Channel;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{Ears, Simulator, transport};
+use transport::{BleMatch, BleSpec, Down, Feed, FeedMode, LinkEvent, Missing, Spec};
+
+const SOCKET: &str = "LAMPLIGHT_TEST_BUS_SOCKET";
+
+fn short(uuid: u128) -> u128 {
+    0x0000_1000_8000_0080_5f9b_34fb | (uuid << 96)
+}
+
+/// Runs `body` with a bus address of its own; nothing listens there until the body starts a simulator.
+fn on_a_bus_of_its_own(test: &str, body: impl AsyncFnOnce(&Path)) {
+    if let Some(socket) = std::env::var_os(SOCKET) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        return runtime.block_on(body(Path::new(&socket)));
+    }
+    if Command::new("dbus-daemon").arg("--version").stdout(Stdio::null()).status().is_err() {
+        println!("skipped: dbus-daemon is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("bus");
+    let outcome = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", socket.display()))
+        .env(SOCKET, &socket)
+        .status()
+        .unwrap();
+    assert!(outcome.success());
+}
+
+fn devices(socket: &Path, more: &[&str]) -> Simulator {
+    Simulator::start(&[&["ble", "--socket", socket.to_str().unwrap()], more].concat())
+}
+
+fn strap() -> BleSpec {
+    let feed = |characteristic, mode| Feed { characteristic: short(characteristic), mode };
+    BleSpec {
+        matches: BleMatch { services: vec![short(0x180d)], ..BleMatch::default() },
+        feeds: vec![feed(0x2a37, FeedMode::Notify), feed(0x2a19, FeedMode::Read)],
+        silence: Some(Duration::from_secs(3)),
+    }
+}
+
+/// Waits for a heart rate.
+async fn beats(ears: &mut Ears, seconds: u64) {
+    let value = ears
+        .until(seconds, |stamped| match &stamped.event {
+            LinkEvent::Bytes(channel, bytes) if *channel == Channel::Characteristic(short(0x2a37)) => Some(bytes.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(value[0] & 0x06, 0x06, "contact is supported and detected: {value:02x?}");
+}
+
+#[test]
+fn a_scan_lists_what_is_near_and_a_link_subscribes_reads_and_writes() {
+    on_a_bus_of_its_own("a_scan_lists_what_is_near_and_a_link_subscribes_reads_and_writes", async |socket| {
+        let mut devices = devices(socket, &["--seed", "7"]);
+        let (transport, mut ears) = transport();
+        let mut seen = transport.scan(Duration::from_millis(1500)).await.unwrap();
+        seen.sort_by(|a, b| a.address.cmp(&b.address));
+        let facts: Vec<_> = seen.iter().map(|s| (s.address.as_str(), s.name.as_deref(), s.rssi, s.services.clone())).collect();
+        let near = [
+            ("02:00:00:00:07:01", Some("Lamplight HR 7"), Some(-58), vec![short(0x180d)]),
+            ("02:00:00:00:07:02", Some("Lamplight OX 7"), Some(-58), vec![short(0x1822)]),
+        ];
+        assert_eq!(facts, near);
+
+        let link = transport.open(Spec::Ble(strap()));
+        let LinkEvent::Connected { identity, .. } = ears.connected(5).await.event else { unreachable!() };
+        assert_eq!((identity.address.as_str(), identity.name.as_deref()), ("02:00:00:00:07:01", Some("Lamplight HR 7")));
+        let battery = ears.next(Duration::from_secs(5)).await.unwrap().event;
+        assert_eq!(battery, LinkEvent::Bytes(Channel::Characteristic(short(0x2a19)), vec![87]));
+        beats(&mut ears, 3).await;
+
+        transport.send(link, Channel::Characteristic(short(0x2a37)), vec![1, 2]).unwrap();
+        assert!(devices.line().contains("\"bytes\":[1,2]"));
+        transport.shutdown().await;
+    });
+}
+
+#[test]
+fn a_device_out_of_range_is_lost_at_once_and_found_within_three_seconds_of_coming_back() {
+    on_a_bus_of_its_own("a_device_out_of_range_is_lost_at_once_and_found_within_three_seconds_of_coming_back", async |socket| {
+        let mut devices = devices(socket, &[]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        devices.tell("unplug hr");
+        assert_eq!(ears.down(1).await, Down::LinkLost);
+        assert_eq!(ears.down(8).await, Down::NotSeen);
+        devices.tell("plug hr");
+        ears.connected(3).await;
+        beats(&mut ears, 3).await;
+    });
+}
+
+#[test]
+fn a_restarted_bluetooth_service_is_noticed_and_used_again() {
+    on_a_bus_of_its_own("a_restarted_bluetooth_service_is_noticed_and_used_again", async |socket| {
+        let mut devices = devices(socket, &[]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        for _ in 0..2 {
+            devices.tell("service restart");
+            assert_eq!(ears.down(2).await, Down::AdapterMissing(Missing::Service));
+            ears.connected(5).await;
+            beats(&mut ears, 3).await;
+        }
+    });
+}
+
+#[test]
+fn a_restarted_system_bus_is_noticed_and_used_again() {
+    on_a_bus_of_its_own("a_restarted_system_bus_is_noticed_and_used_again", async |socket| {
+        let mut devices = devices(socket, &[]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        devices.tell("bus restart");
+        assert_eq!(ears.down(2).await, Down::AdapterMissing(Missing::Bus));
+        ears.connected(6).await;
+        beats(&mut ears, 3).await;
+    });
+}
+
+#[test]
+fn no_bus_at_all_is_a_state_to_wait_out() {
+    on_a_bus_of_its_own("no_bus_at_all_is_a_state_to_wait_out", async |socket| {
+        let (transport, mut ears) = transport();
+        assert_eq!(transport.scan(Duration::from_secs(1)).await, Err(Down::AdapterMissing(Missing::Bus)));
+        transport.open(Spec::Ble(strap()));
+        assert_eq!(ears.down(5).await, Down::AdapterMissing(Missing::Bus));
+        let _devices = devices(socket, &[]);
+        beats(&mut ears, 6).await;
+    });
+}
+
+#[test]
+fn an_adapter_that_is_off_stays_off_and_one_pulled_out_is_missing() {
+    on_a_bus_of_its_own("an_adapter_that_is_off_stays_off_and_one_pulled_out_is_missing", async |socket| {
+        let mut devices = devices(socket, &[]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+
+        devices.tell("adapter off");
+        let until_off =
+            |stamped: &transport::Stamped| (stamped.event == LinkEvent::Disconnected { reason: Down::AdapterOff }).then_some(());
+        ears.until(4, until_off).await;
+        assert_eq!(transport.scan(Duration::from_secs(1)).await, Err(Down::AdapterOff));
+        assert_eq!(ears.next(Duration::from_secs(3)).await, None, "nothing may switch the adapter on");
+        devices.tell("adapter on");
+        beats(&mut ears, 5).await;
+
+        devices.tell("adapter remove");
+        let missing = LinkEvent::Disconnected { reason: Down::AdapterMissing(Missing::Adapter) };
+        ears.until(4, |stamped| (stamped.event == missing).then_some(())).await;
+        devices.tell("adapter add");
+        beats(&mut ears, 6).await;
+    });
+}
+
+#[test]
+fn a_device_that_stays_connected_and_says_nothing_is_silent() {
+    on_a_bus_of_its_own("a_device_that_stays_connected_and_says_nothing_is_silent", async |socket| {
+        let mut devices = devices(socket, &[]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        devices.tell("silence hr");
+        assert_eq!(ears.down(5).await, Down::Silent { after: Duration::from_secs(3) });
+        devices.tell("speak hr");
+        beats(&mut ears, 8).await;
+    });
+}
+
+#[test]
+fn a_device_that_asks_for_pairing_waits_for_a_person_and_works_once_paired() {
+    on_a_bus_of_its_own("a_device_that_asks_for_pairing_waits_for_a_person_and_works_once_paired", async |socket| {
+        let _devices = devices(socket, &["--pairing", "hr"]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        assert_eq!(ears.down(5).await, Down::PairingNeeded);
+        assert_eq!(transport.pair("02:00:00:00:01:0f").await, Err(Down::NotSeen));
+        transport.pair("02:00:00:00:01:01").await.unwrap();
+        beats(&mut ears, 8).await;
+    });
+}
+
+#[test]
+fn one_device_serves_one_link_and_a_feed_it_lacks_is_named() {
+    on_a_bus_of_its_own("one_device_serves_one_link_and_a_feed_it_lacks_is_named", async |socket| {
+        let _devices = devices(socket, &["--devices", "hr"]);
+        let (transport, mut ears) = transport();
+        let first = transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        let second = transport.open(Spec::Ble(strap()));
+        assert_eq!(ears.down(8).await, Down::NotSeen);
+        transport.close(first);
+        ears.until(6, |stamped| (stamped.link == second && matches!(stamped.event, LinkEvent::Connected { .. })).then_some(())).await;
+        transport.close(second);
+
+        let lacking = Feed { characteristic: short(0x2a5f), mode: FeedMode::Notify };
+        transport.open(Spec::Ble(BleSpec { feeds: vec![lacking], ..strap() }));
+        let reason = Down::FeedMissing { characteristic: short(0x2a5f) };
+        ears.until(8, |stamped| (stamped.event == LinkEvent::Disconnected { reason: reason.clone() }).then_some(())).await;
+    });
+}

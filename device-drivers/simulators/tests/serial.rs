@@ -1,0 +1,137 @@
+//! A serial monitor through the real transport: asked, unplugged, plugged in again, held by another program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+mod support;
+
+use driver::Channel;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use support::{Ears, Simulator, transport};
+use transport::{DataBits, Down, FlowControl, LinkId, Parity, SerialSpec, Spec, StopBits, Transport};
+
+/// GE M1017617 appendix A: displayed values every 10 s, all classes.
+const ASK: [u8; 52] = ask();
+
+const fn ask() -> [u8; 52] {
+    let mut frame = [0; 52];
+    frame[0] = 0x7e;
+    frame[1] = 0x31;
+    frame[22] = 0xff;
+    frame[41] = 1;
+    frame[42] = 10;
+    frame[44] = 0x0e;
+    frame[50] = 0x49;
+    frame[51] = 0x7e;
+    frame
+}
+
+fn spec(path: &Path, silence: Option<Duration>) -> Spec {
+    Spec::Serial(SerialSpec {
+        path: path.to_owned(),
+        baud: 19_200,
+        data_bits: DataBits::Eight,
+        parity: Parity::Even,
+        stop_bits: StopBits::One,
+        flow: FlowControl::Hardware,
+        silence,
+    })
+}
+
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("monitor");
+    (directory, path)
+}
+
+fn monitor(path: &Path) -> Simulator {
+    Simulator::start(&["dri", "--link", path.to_str().unwrap()])
+}
+
+/// Asks until a whole frame of displayed values is there: a request sent before the monitor looks is lost.
+async fn page(transport: &Transport, link: LinkId, ears: &mut Ears) -> Vec<u8> {
+    let mut stream = Vec::new();
+    loop {
+        transport.send(link, Channel::Stream, ASK.to_vec()).unwrap();
+        while let Some(stamped) = ears.next(Duration::from_millis(1500)).await {
+            let transport::LinkEvent::Bytes(_, bytes) = stamped.event else { continue };
+            stream.extend(bytes);
+            let frame = stream.split(|byte| *byte == 0x7e).find(|frame| frame.len() >= 1153);
+            if let Some(frame) = frame
+                && stream.ends_with(&[0x7e])
+            {
+                return frame.to_vec();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_monitor_answers_when_asked_and_recovers_from_having_its_cable_pulled() {
+    let (_directory, path) = place();
+    let mut monitor = monitor(&path);
+    let (transport, mut ears) = transport();
+    let link = transport.open(spec(&path, None));
+    ears.connected(5).await;
+    page(&transport, link, &mut ears).await;
+
+    monitor.tell("unplug");
+    assert_eq!(ears.down(2).await, Down::Unplugged);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    monitor.tell("plug");
+    ears.connected(4).await;
+    page(&transport, link, &mut ears).await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_missing_is_named_and_opened_once_it_is_there() {
+    let (_directory, path) = place();
+    let (transport, mut ears) = transport();
+    transport.open(spec(&path, None));
+    assert_eq!(ears.down(5).await, Down::PortMissing { path: path.clone() });
+    let _monitor = monitor(&path);
+    ears.connected(4).await;
+}
+
+#[tokio::test]
+async fn a_port_held_by_another_program_is_busy_until_it_lets_go() {
+    let (_directory, path) = place();
+    let _monitor = monitor(&path);
+    let (first, mut first_ears) = transport();
+    let held = first.open(spec(&path, None));
+    first_ears.connected(5).await;
+
+    let (second, mut ears) = transport();
+    second.open(spec(&path, None));
+    assert_eq!(ears.down(5).await, Down::PortBusy { path: path.clone() });
+    first.close(held);
+    ears.connected(4).await;
+}
+
+#[tokio::test]
+async fn a_monitor_that_says_nothing_is_silent_and_is_tried_again() {
+    let (_directory, path) = place();
+    let _monitor = monitor(&path);
+    let (transport, mut ears) = transport();
+    let silence = Duration::from_millis(300);
+    let link = transport.open(spec(&path, Some(silence)));
+    assert_eq!(ears.down(5).await, Down::Silent { after: silence });
+    ears.connected(4).await;
+    transport.close(link);
+    ears.until(5, |stamped| (stamped.event == transport::LinkEvent::Disconnected { reason: Down::Stopped }).then_some(())).await;
+}
+
+#[tokio::test]
+async fn garbage_on_the_line_arrives_as_it_is() {
+    let (_directory, path) = place();
+    let mut monitor = monitor(&path);
+    let (transport, mut ears) = transport();
+    transport.open(spec(&path, None));
+    ears.connected(5).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    monitor.tell("garbage");
+    let mut noise = ears.bytes(5).await;
+    while noise.len() < 64 {
+        noise.extend(ears.bytes(5).await);
+    }
+    assert_eq!(noise.len(), 64);
+}

@@ -1,0 +1,36 @@
+//! All that a screen may say to an agent or see of it: one file a resource, requests beside responses beside routes.
+//!
+//! Always: views are ready to show — the agent decides words, bands and order; a screen only lays them out.
+//! Never here: FHIR (`record::fhir`), sign-in (`web`), how anything is kept.
+
+pub mod alert;
+pub mod bed;
+pub mod live;
+pub mod sync;
+pub mod ward;
+
+use utoipa::OpenApi;
+
+/// The OpenAPI document of the agent's own routes, to be merged with those of `web`.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Lamplight agent",
+        description = "The appliance in the clinic. All routes but health, FHIR metadata and sign-in need a session."
+    ),
+    paths(
+        ward::get,
+        ward::devices,
+        bed::place,
+        bed::attach,
+        bed::observe,
+        alert::list,
+        alert::acknowledge,
+        alert::resolve,
+        sync::get,
+        sync::now,
+        live::open
+    ),
+    components(schemas(live::LiveMessage, live::WaveHeader))
+)]
+pub struct Document;

@@ -1,0 +1,81 @@
+//! What an agent hears.
+
+use crate::commands::{Actor, Command};
+use driver::Channel;
+use edge_api::sync::SyncView;
+use protocol::Committed;
+use protocol::commit::DocumentState;
+use record::binding::Binding;
+use record::id::{DeviceId, PatientId, ScopeId};
+use record::ledger::Hlc;
+
+/// A link as the program numbers it; never reused within a run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LinkId(pub u64);
+
+/// What a link says. Bytes without a [`LinkEvent::Connected`] before them count as a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkEvent {
+    /// It is being tried.
+    Connecting,
+    /// It is up; a new session of the device begins.
+    Connected,
+    /// Bytes as they came.
+    Bytes(Channel, Vec<u8>),
+    /// It is down.
+    Disconnected {
+        /// Why and what to do next, for a person; no patient data.
+        reason: String,
+    },
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// A device link spoke.
+    Link {
+        /// Which link.
+        link: LinkId,
+        /// The configured device at its other end.
+        device: DeviceId,
+        /// What it said.
+        event: LinkEvent,
+    },
+    /// The commit of this token is durable.
+    Committed {
+        /// The token of [`crate::Effect::Commit`].
+        token: u64,
+        /// What was written.
+        result: Committed,
+    },
+    /// Nothing of the commit of this token was kept.
+    CommitFailed {
+        /// The token of [`crate::Effect::Commit`].
+        token: u64,
+        /// Why, without patient data.
+        reason: String,
+        /// Ask again after this many milliseconds.
+        retry_ms: u64,
+    },
+    /// A person wants something.
+    Command {
+        /// Names the answer.
+        id: u64,
+        /// Who.
+        actor: Actor,
+        /// What.
+        command: Command,
+    },
+    /// Documents changed by others: sync, FHIR writes.
+    Changed(Vec<DocumentState>),
+    /// Bindings written by others.
+    BindingsChanged(Vec<(Hlc, Binding)>),
+    /// Scopes of patients, as the replica knows them.
+    Scopes(Vec<(PatientId, ScopeId)>),
+    /// Where this box stands with its hub.
+    Sync(SyncView),
+    /// The moment asked for by [`crate::Effect::WakeAt`] has come.
+    Wake,
+    /// Seal everything, then say [`crate::Effect::Stopped`].
+    Stop,
+}

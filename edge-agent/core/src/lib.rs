@@ -1,0 +1,45 @@
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+//! What the appliance decides. Owns no socket, no file, no clock, no dice.
+//!
+//!     bytes from a device ──┐                    ┌── commit this, then tell me
+//!     a nurse's command ────┼──▶ Agent::handle ──┼── show this on the screens, answer that command
+//!     "it is durable", tick ┘                    └── send to the device, wake me at T
+//!
+//! Always: nothing is shown, answered or acknowledged to a device before the commit that holds it is durable. One commit
+//! is under way at most; what arrives meanwhile goes into the next. A sample belongs to whoever was bound when it was
+//! measured, judged when its segment is cut. The same inputs give the same effects. Every map and queue has a limit.
+//! Never here: radio and serial (`device-drivers/transport`), storage and keys (`edge-agent/store`, `protocol`), sync.
+//! Start at [`Agent::handle`], then follow a sample: `ingest`, `writer`, `series`, `chart`, `alerting`, `view`.
+
+mod agent;
+mod alert_document;
+mod alerting;
+mod association;
+mod chart;
+mod commands;
+mod devices;
+mod durable;
+mod effects;
+mod ingest;
+mod input;
+mod patients;
+mod plausible;
+mod recovered;
+mod series;
+mod settings;
+mod view;
+mod writer;
+
+pub use agent::Agent;
+pub use alert_document::{EVIDENCE_URL, RESOLUTION_URL};
+pub use alerting::CALM_BEFORE_RESOLVED_US;
+pub use commands::{Actor, Command, CommandError, CommandReply};
+pub use effects::{Effect, LiveEvent, Note, Telemetry};
+pub use input::{Input, LinkEvent, LinkId};
+pub use recovered::Recovered;
+pub use series::SEGMENT_BYTES_MAX;
+pub use settings::{DeviceSetting, Limits, Settings};
+pub use writer::COMMAND_ATTEMPTS;
+
+/// The device id under which what a person measured is kept.
+pub const MANUAL: &str = "manual";

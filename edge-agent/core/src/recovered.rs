@@ -1,0 +1,31 @@
+//! What the store held when the program started.
+
+use protocol::commit::DocumentState;
+use record::binding::Binding;
+use record::id::{PatientId, ScopeId};
+use record::ledger::Hlc;
+use record::series::{Boot, Frame};
+use serde_json::Value;
+
+/// The durable state an agent begins from. After `kill -9` this is all there is, and nothing in it is lost or doubled.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Recovered {
+    /// Every version of every binding.
+    pub bindings: Vec<(Hlc, Binding)>,
+    /// FHIR Patients.
+    pub patients: Vec<Value>,
+    /// Scopes of patients.
+    pub scopes: Vec<(PatientId, ScopeId)>,
+    /// FHIR Devices.
+    pub devices: Vec<Value>,
+    /// FHIR DetectedIssues that are open, and those resolved in the last hour.
+    pub alerts: Vec<DocumentState>,
+    /// Sealed numerics of the last 12 hours of patients in a bed, oldest first: charts are rebuilt from them and nothing
+    /// else is done with them. May be empty; scores then miss what was sealed.
+    pub recent: Vec<Frame>,
+    /// The journal, oldest tick first.
+    pub ticks: Vec<(u64, Vec<Frame>)>,
+    /// `(device, boot, waves, next_seq)`: samples below `next_seq` are in segments. Must cover every (device, boot) of
+    /// `ticks`, however old its measurements.
+    pub sealed_through: Vec<(String, Boot, bool, u64)>,
+}

@@ -1,0 +1,210 @@
+//! The unsealed tail: durable frames that wait to be cut into segments.
+//!
+//! Always: of one device session and kind, segments are cut from the front of its tail, so that "sealed through seq n"
+//! is the whole truth of it; whose a frame is, is judged when it is cut; a journal tick is dropped only by the commit
+//! that holds the last of it in segments.
+
+use crate::association::{Association, Placed};
+use crate::effects::Note;
+use crate::patients::Patients;
+use protocol::Draft;
+use record::id::DeviceId;
+use record::observation::WaveBlock;
+use record::series::{Boot, Frame, Numeric, Segment, SegmentKind};
+use record::time::{Monotonic, Now, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Memory of the frames of one segment; a tail that reaches it is cut early.
+pub const SEGMENT_BYTES_MAX: usize = 448 * 1024;
+/// Tails cut in one commit: the next tick must not wait behind a whole ward's hour.
+const CUTS_PER_COMMIT: usize = 16;
+/// Tails held; past it all are cut.
+const TAILS_MAX: usize = 4096;
+
+/// One device session, numerics (false) or waves (true).
+type Key = (DeviceId, Boot, bool);
+
+/// All tails, and which journal ticks they still need.
+#[derive(Debug)]
+pub(crate) struct Series {
+    numerics_us: i64,
+    waves_us: i64,
+    tails: BTreeMap<Key, Tail>,
+    due: BTreeSet<Key>,
+    /// Frames of each tick that are in no segment yet; numerics and waves count apart.
+    unsealed: BTreeMap<u64, u32>,
+    /// The interval of the wall clock that was last cut for, numerics and waves.
+    interval: [Option<i64>; 2],
+}
+
+#[derive(Debug, Default)]
+struct Tail {
+    frames: VecDeque<(Option<u64>, Frame)>,
+    bytes: usize,
+}
+
+/// What a commit seals, until it is durable.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Cut {
+    /// Frames from the front of each tail.
+    taken: Vec<(Key, usize)>,
+    pub drafts: Vec<Draft>,
+    pub drop_ticks_through: Option<u64>,
+    pub notes: Vec<Note>,
+}
+
+impl Series {
+    pub fn new(seal_every_s: u32, seal_waves_every_s: u32) -> Self {
+        let us = |seconds: u32| i64::from(seconds.max(1)) * 1_000_000;
+        Self {
+            numerics_us: us(seal_every_s),
+            waves_us: us(seal_waves_every_s),
+            tails: BTreeMap::new(),
+            due: BTreeSet::new(),
+            unsealed: BTreeMap::new(),
+            interval: [None, None],
+        }
+    }
+
+    /// Takes in a durable frame, without the kinds that are sealed already.
+    pub fn take(&mut self, tick: Option<u64>, frame: Frame, sealed: [bool; 2]) {
+        let seq_of_waves = frame.first_seq.saturating_add(frame.numerics.len() as u64);
+        let Frame { numerics, waves, .. } = &frame;
+        let numerics = (!numerics.is_empty() && !sealed[0]).then(|| Frame { waves: Vec::new(), ..frame.clone() });
+        let waves = (!waves.is_empty() && !sealed[1]).then(|| Frame { numerics: Vec::new(), first_seq: seq_of_waves, ..frame.clone() });
+        if let Some(tick) = tick {
+            self.unsealed.entry(tick).or_default();
+        }
+        for (is_waves, frame) in [(false, numerics), (true, waves)] {
+            let Some(frame) = frame else { continue };
+            let key = (frame.device.clone(), frame.boot, is_waves);
+            let tail = self.tails.entry(key.clone()).or_default();
+            tail.bytes = tail.bytes.saturating_add(bytes_of(&frame));
+            tail.frames.push_back((tick, frame));
+            if tail.bytes >= SEGMENT_BYTES_MAX {
+                self.due.insert(key);
+            }
+            if let Some(count) = tick.and_then(|t| self.unsealed.get_mut(&t)) {
+                *count += 1;
+            }
+        }
+        if self.tails.len() > TAILS_MAX {
+            self.all_due();
+        }
+    }
+
+    /// Marks what a wall-clock interval has ended for. A clock that was set back begins an interval like any other.
+    pub fn on_time(&mut self, now: Timestamp) {
+        for (is_waves, length) in [(false, self.numerics_us), (true, self.waves_us)] {
+            let interval = Some(now.0.div_euclid(length));
+            let held = &mut self.interval[usize::from(is_waves)];
+            if held.is_some() && *held != interval {
+                self.due.extend(self.tails.keys().filter(|(_, _, waves)| *waves == is_waves).cloned());
+            }
+            *held = interval;
+        }
+    }
+
+    /// When [`Self::on_time`] has something to do next; `None` while nothing waits to be cut.
+    pub fn wake_at(&self, now: Now) -> Option<Monotonic> {
+        let next = |is_waves: bool, length: i64| {
+            let waiting = self.tails.keys().any(|(_, _, waves)| *waves == is_waves);
+            waiting.then(|| now.mono.plus_micros((length - now.wall.0.rem_euclid(length)).unsigned_abs()))
+        };
+        [next(false, self.numerics_us), next(true, self.waves_us)].into_iter().flatten().min()
+    }
+
+    /// Marks tails of these devices.
+    pub fn devices_due(&mut self, devices: impl Fn(&DeviceId) -> bool) {
+        self.due.extend(self.tails.keys().filter(|(device, _, _)| devices(device)).cloned());
+    }
+
+    pub fn all_due(&mut self) {
+        self.due.extend(self.tails.keys().cloned());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tails.is_empty()
+    }
+
+    pub fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Segments of what is due, at most [`CUTS_PER_COMMIT`] tails. Nothing changes here until [`Self::sealed`].
+    pub fn cut(&self, association: &mut Association, patients: &Patients) -> Cut {
+        let mut cut = Cut::default();
+        let mut sealed: BTreeMap<u64, u32> = BTreeMap::new();
+        for key in self.due.iter().take(CUTS_PER_COMMIT) {
+            let Some(tail) = self.tails.get(key) else { continue };
+            let mut groups: Vec<(Placed, Vec<Frame>)> = Vec::new();
+            let (mut bytes, mut count) = (0usize, 0usize);
+            for (tick, frame) in &tail.frames {
+                let cost = bytes_of(frame);
+                if count > 0 && bytes + cost > SEGMENT_BYTES_MAX {
+                    break;
+                }
+                (bytes, count) = (bytes + cost, count + 1);
+                let placed = association.place(frame, patients);
+                let frame = Frame { bed: placed.bed.clone(), ..frame.clone() };
+                match groups.iter_mut().find(|(p, _)| p.place == placed.place && p.bed == placed.bed) {
+                    Some((_, frames)) => frames.push(frame),
+                    None => groups.push((placed, vec![frame])),
+                }
+                if let Some(tick) = tick {
+                    *sealed.entry(*tick).or_default() += 1;
+                }
+            }
+            let kind = if key.2 { SegmentKind::Waves } else { SegmentKind::Numerics };
+            for (placed, frames) in groups {
+                match Segment::build(kind, &frames) {
+                    Ok(segment) => cut.drafts.push(Draft::Segment { place: placed.place, segment }),
+                    Err(_) => {
+                        cut.notes.push(Note::NotSealed(key.0.clone()));
+                        // Its ticks stay: counting what was not sealed as sealed would drop the only copy.
+                        sealed.clear();
+                    }
+                }
+            }
+            cut.taken.push((key.clone(), count));
+        }
+        if cut.notes.is_empty() {
+            let whole = self.unsealed.iter().take_while(|(tick, count)| sealed.get(tick).copied().unwrap_or(0) >= **count);
+            cut.drop_ticks_through = whole.last().map(|(tick, _)| *tick);
+        }
+        cut
+    }
+
+    /// The cut is durable.
+    pub fn sealed(&mut self, cut: &Cut) {
+        for (key, count) in &cut.taken {
+            self.due.remove(key);
+            let Some(tail) = self.tails.get_mut(key) else { continue };
+            for (tick, frame) in tail.frames.drain(..(*count).min(tail.frames.len())) {
+                tail.bytes = tail.bytes.saturating_sub(bytes_of(&frame));
+                if let Some(left) = tick.and_then(|t| self.unsealed.get_mut(&t)) {
+                    *left = left.saturating_sub(1);
+                }
+            }
+            if tail.frames.is_empty() {
+                self.tails.remove(key);
+            } else if tail.bytes >= SEGMENT_BYTES_MAX {
+                self.due.insert(key.clone());
+            }
+        }
+        if let Some(through) = cut.drop_ticks_through {
+            self.unsealed = self.unsealed.split_off(&through.saturating_add(1));
+        }
+    }
+
+    /// The cut was refused: ticks go on, and sealing waits for its next occasion.
+    pub fn postpone(&mut self) {
+        self.due.clear();
+    }
+}
+
+/// Memory a frame takes, roughly.
+pub(crate) fn bytes_of(frame: &Frame) -> usize {
+    let waves: usize = frame.waves.iter().map(|w| size_of::<WaveBlock>() + w.raw.len() * size_of::<i32>()).sum();
+    size_of::<Frame>() + frame.numerics.len() * size_of::<Numeric>() + waves
+}

@@ -1,0 +1,58 @@
+//! What an agent is told at start and never changes.
+
+use driver::profile::Profile;
+use record::id::{BedId, DeviceId, ReplicaId, RunId};
+
+/// The configuration of one agent.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// The clinic's name.
+    pub site: String,
+    /// This box.
+    pub replica: ReplicaId,
+    /// Program version.
+    pub version: String,
+    /// This process lifetime; random.
+    pub run: RunId,
+    /// The ward's beds, in painted order.
+    pub beds: Vec<BedId>,
+    /// Seconds of numerics in one segment; cuts are aligned to the wall clock. At least 1.
+    pub seal_every_s: u32,
+    /// Seconds of waves in one segment; as above.
+    pub seal_waves_every_s: u32,
+    /// The devices this agent reads.
+    pub devices: Vec<DeviceSetting>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// A configured device.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeviceSetting {
+    /// Its id in the record.
+    pub id: DeviceId,
+    /// What the ward calls it.
+    pub name: String,
+    /// Its model's page of facts.
+    pub profile: Profile,
+    /// The bed it is bound to at the first start; later bindings are made by people.
+    pub bed: Option<BedId>,
+}
+
+/// Bounds on what is held before it is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of one arrival.
+    pub arrival_bytes_max: usize,
+    /// Memory of frames that wait to be durable. Past it waves are dropped, oldest first, counted and shown; past twice
+    /// it new readings are refused, counted and shown, and never acknowledged to the device.
+    pub waiting_bytes_max: usize,
+    /// Commands waiting for their turn; past it they are answered [`crate::CommandError::Busy`].
+    pub commands_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { arrival_bytes_max: 64 * 1024, waiting_bytes_max: 32 * 1024 * 1024, commands_max: 64 }
+    }
+}

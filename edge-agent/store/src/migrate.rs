@@ -1,0 +1,50 @@
+//! Bringing a file to this program's schema: numbered SQL files, each applied once, never edited after a release.
+
+use crate::db::explain;
+use crate::open::unopened;
+use protocol::store::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// To change the schema: add the next file in `migrations/` and a row here.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_record.sql"), include_str!("../migrations/0002_accounts.sql")];
+
+/// `PRAGMA application_id` of a Lamplight store: "LAMP".
+const APPLICATION: i32 = 0x4c41_4d50;
+
+/// Applies what is missing, all or nothing. The version is read inside the transaction that raises it, so that a command
+/// and a running program that open a new file at the same moment cannot both migrate it.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    if check(connection, path)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let say = |e| explain(e, path, format_args!("the schema of {}", path.display()));
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(say)?;
+    let done = check(&tx, path)?;
+    for sql in MIGRATIONS.iter().skip(done) {
+        tx.execute_batch(sql).map_err(say)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION).map_err(say)?;
+    tx.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(say)?;
+    tx.commit().map_err(say)
+}
+
+/// How many migrations the file has had, if it is a store this program can use.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let say = |e| explain(e, path, format_args!("the schema of {}", path.display()));
+    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id").map_err(say)?, number("user_version").map_err(say)?);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(say)?;
+    if (application, version, tables) == (0, 0, 0) {
+        return Ok(0);
+    }
+    let done = usize::try_from(version).unwrap_or(0);
+    if application != APPLICATION || done == 0 {
+        return Err(unopened(path, "it is a database of another program"));
+    }
+    if done > MIGRATIONS.len() {
+        let known = MIGRATIONS.len();
+        return Err(unopened(path, format!("a newer Lamplight wrote it (schema {done}, this one knows {known}): install that version")));
+    }
+    Ok(done)
+}

@@ -1,0 +1,164 @@
+//! The fleet: sites, last seen, lag, queue, versions, digest state.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Path of [`FleetView`].
+pub const FLEET: &str = "/api/v1/fleet";
+/// Path that adds a site.
+pub const SITES: &str = "/api/v1/sites";
+/// Path that ends a site's membership.
+pub const REVOKE: &str = "/api/v1/sites/{site}/revoke";
+/// Path of the list of [`IncidentView`].
+pub const INCIDENTS: &str = "/api/v1/incidents";
+
+/// The whole fleet as of one moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FleetView {
+    /// When this was true, ms since 1970.
+    pub as_of_ms: i64,
+    /// Hub program version.
+    pub version: String,
+    /// Hub replica id, hex.
+    pub replica: String,
+    /// Live numerics received since start.
+    pub live_messages: u64,
+    /// Sites by name.
+    pub sites: Vec<SiteRow>,
+}
+
+/// One site.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SiteRow {
+    /// Name.
+    pub site: String,
+    /// Replica id once enrolled, hex.
+    pub replica: Option<String>,
+    /// Where it stands.
+    pub state: SiteState,
+    /// Live presence over MQTT.
+    pub live: bool,
+    /// Last contact of any kind, ms since 1970.
+    pub last_seen_ms: Option<i64>,
+    /// Last completed sync session, ms since 1970.
+    pub last_sync_ms: Option<i64>,
+    /// Age of the newest measurement held, seconds.
+    pub lag_s: Option<i64>,
+    /// Entries the site says are still waiting.
+    pub queue: Option<u64>,
+    /// The oldest of them, ms since 1970.
+    pub queue_oldest_ms: Option<i64>,
+    /// Agent program version.
+    pub version: Option<String>,
+    /// Whether both sides proved the same set.
+    pub digest: DigestState,
+    /// When that was, ms since 1970.
+    pub digest_ms: Option<i64>,
+    /// The hub's set digest over this site's scopes, hex.
+    pub digest_hex: Option<String>,
+    /// Entries of this site held.
+    pub entries: u64,
+    /// Open alerts: high, medium, low.
+    pub alerts: [u32; 3],
+    /// Incidents not yet closed.
+    pub incidents: u32,
+    /// Live latency wire → hub, ms: median and 99th percentile of the last 1,000 messages.
+    pub latency_ms: Option<Latency>,
+}
+
+/// Percentiles of a latency.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Messages measured.
+    pub n: u64,
+}
+
+/// Where a site stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteState {
+    /// A code was given out, nobody used it.
+    NeverSeen,
+    /// In contact.
+    Ok,
+    /// Past its expected contact.
+    Late,
+    /// Long past it.
+    Offline,
+    /// Membership ended by an operator.
+    Revoked,
+}
+
+/// Result of the last digest exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DigestState {
+    /// No session yet.
+    Unknown,
+    /// Both hold the same set.
+    Equal,
+    /// They do not; an incident is open.
+    Differs,
+}
+
+/// Adds a site.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddSite {
+    /// Name, 1–64 of `a–z 0–9 -`.
+    pub site: String,
+}
+
+/// A code to type at the agent, shown once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SiteCode {
+    /// Name.
+    pub site: String,
+    /// One-time code; pins the hub's certificate too.
+    pub code: String,
+    /// Useless after, ms since 1970.
+    pub expires_ms: i64,
+}
+
+/// Why membership ends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeSite {
+    /// The site's name typed again.
+    pub confirm: String,
+    /// Reason, kept in the audit.
+    pub reason: String,
+}
+
+/// Something that must not pass unnoticed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IncidentView {
+    /// Site.
+    pub site: String,
+    /// `digest-differs`, `fork`, `clone`, `broken-chain`, `unreadable-payload`, `revoked-writes`.
+    pub kind: String,
+    /// What and where, without patient data.
+    pub detail: String,
+    /// First seen, ms since 1970.
+    pub at_ms: i64,
+}
+
+/// The fleet.
+#[utoipa::path(get, path = FLEET, responses((status = 200, body = FleetView)))]
+pub fn get() {}
+
+/// Adds a site and gives out its code.
+#[utoipa::path(post, path = SITES, request_body = AddSite, responses((status = 201, body = SiteCode)))]
+pub fn add() {}
+
+/// Ends a site's membership.
+#[utoipa::path(post, path = REVOKE, request_body = RevokeSite, responses((status = 200, body = SiteRow)))]
+pub fn revoke() {}
+
+/// Open incidents, newest first.
+#[utoipa::path(get, path = INCIDENTS, responses((status = 200, body = Vec<IncidentView>)))]
+pub fn incidents() {}

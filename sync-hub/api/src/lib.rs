@@ -1,0 +1,20 @@
+//! What operators and agents may ask of a hub, beside FHIR and the ledger: one file a resource.
+//!
+//! Always: every number says as of when.
+//! Never here: FHIR (`record::fhir`), sign-in (`web`), the sync messages (`protocol`).
+
+pub mod enrol;
+pub mod fleet;
+
+use utoipa::OpenApi;
+
+/// The OpenAPI document of the hub's own routes, to be merged with those of `web`.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Lamplight hub",
+        description = "Watches many sites. All routes but health, FHIR metadata, sign-in and enrolment need a session."
+    ),
+    paths(fleet::get, fleet::add, fleet::revoke, fleet::incidents, enrol::post)
+)]
+pub struct Document;

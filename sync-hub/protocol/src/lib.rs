@@ -1,0 +1,26 @@
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+//! How replicas hold and exchange the ledger. Agent and hub run this very code.
+//!
+//!     drafts ──▶ Replica::commit ──▶ signed, sealed entries ─┐
+//!                                                            ├─▶ Store (one durable transaction)
+//!     stretches from a peer ──▶ Replica::accept ─────────────┘
+//!     session::{Caller, answer}: messages in, messages out, until both digests are equal
+//!
+//! Always: what a store holds is a function of its set of entries; a refused stretch leaves its chain as it was and the
+//! others go on; nothing is answered as accepted before its transaction is durable.
+//! Never here: sockets, files, clocks, randomness. Time and entropy are arguments; a [`store::Store`] is given.
+//! Start at [`replica::Replica::commit`], then [`replica::Replica::accept`], then [`session`].
+
+pub mod commit;
+pub mod conformance;
+pub mod entropy;
+pub mod memory;
+pub mod replica;
+pub mod session;
+pub mod store;
+pub mod wire;
+
+pub use commit::{Commit, Committed, Draft, Where};
+pub use entropy::Entropy;
+pub use replica::{Peer, Replica};
+pub use store::{Store, StoreError, Transaction};

@@ -1,0 +1,365 @@
+//! Two replicas and what may happen between them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use protocol::conformance::Counting;
+use protocol::memory::MemoryStore;
+use protocol::replica::{Source, Vitals, frames_of};
+use protocol::session::{Caller, Step, Summary, answer};
+use protocol::wire::{self, Reply, Request};
+use protocol::{Commit, Draft, Peer, Replica, Store, Where};
+use record::binding::{Binding, Bound};
+use record::code::Code;
+use record::decimal::Decimal;
+use record::id::{PatientId, ResourceId, RunId};
+use record::ledger::{Act, Identity, Stretch};
+use record::observation::Quality;
+use record::series::{Boot, Frame, Numeric, Segment, SegmentKind};
+use record::time::{Monotonic, Now, Timestamp};
+use record::unit::Unit;
+use serde_json::json;
+
+struct Node {
+    replica: Replica,
+    store: MemoryStore,
+    entropy: Counting,
+    clock: i64,
+    seed: u8,
+}
+
+impl Node {
+    fn new(seed: u8) -> Self {
+        Self::started(seed, MemoryStore::default(), Counting(u64::from(seed) * 1_000_000), 1_700_000_000_000, 1)
+    }
+    fn started(seed: u8, mut store: MemoryStore, mut entropy: Counting, clock: i64, run: u8) -> Self {
+        let identity = Identity::from_seed(&[seed; 32]).expect("identity");
+        let now = Now { wall: Timestamp::from_millis(clock), ..Now::default() };
+        let replica = Replica::open(&mut store, identity, RunId([run; 8]), "test/1", now, &mut entropy).expect("open");
+        Self { replica, store, entropy, clock, seed }
+    }
+    fn now(&mut self) -> Now {
+        self.clock += 1;
+        Now { wall: Timestamp::from_millis(self.clock), mono: Monotonic(0), ..Now::default() }
+    }
+    fn commit(&mut self, drafts: Vec<Draft>) -> protocol::Committed {
+        let now = self.now();
+        let commit = Commit { act: Act { user: "nurse".into(), ..Act::default() }, drafts, ..Commit::default() };
+        self.replica.commit(&mut self.store, now, &mut self.entropy, &commit).expect("commit")
+    }
+    fn patient(&mut self, id: &str) -> PatientId {
+        let resource = json!({"resourceType": "Patient", "id": id, "name": [{"family": "Test"}], "gender": "female"});
+        self.commit(vec![Draft::Create { place: Where::Site, resource }]);
+        id.parse().expect("id")
+    }
+    fn shown(&mut self, kind: &str, id: &str) -> serde_json::Value {
+        let id: ResourceId = id.parse().expect("id");
+        let document = self.store.begin().expect("begin").document(kind, &id).expect("read").expect("document");
+        serde_json::from_str(&document.json).expect("json")
+    }
+    fn restart(self, run: u8) -> Self {
+        Self::started(self.seed, self.store, self.entropy, self.clock + 1000, run)
+    }
+    fn peer(&self) -> Peer {
+        Peer { replica: self.replica.id(), seal_public: self.replica.identity().seal_public() }
+    }
+}
+
+fn enrolled() -> (Node, Node) {
+    let (mut site, hub) = (Node::new(1), Node::new(2));
+    let (now, peer) = (site.now(), hub.peer());
+    site.replica.admit(&mut site.store, now, &mut site.entropy, peer).expect("admit");
+    (site, hub)
+}
+
+/// Runs a session, each message through its bytes; gives its summary and how many round trips it took.
+fn sync(site: &mut Node, hub: &mut Node) -> (Summary, usize) {
+    let (mut caller, mut request) = Caller::open(&site.replica, &mut site.store, hub.replica.id()).expect("open");
+    for trips in 1..200 {
+        let received: Request = wire::decode(&wire::encode(&request)).expect("request");
+        let now = hub.now();
+        let (reply, _) = answer(&mut hub.replica, &mut hub.store, now, site.replica.id(), received).expect("answer");
+        let reply: Reply = wire::decode(&wire::encode(&reply)).expect("reply");
+        let now = site.now();
+        match caller.handle(&mut site.replica, &mut site.store, now, reply).expect("handle") {
+            Step::Ask(next) => request = next,
+            Step::Done(summary) => return (*summary, trips),
+        }
+    }
+    panic!("the session does not end");
+}
+
+fn frame(seq: u64, measured_ms: i64, spo2: i64) -> Frame {
+    Frame {
+        device: "ox-1".parse().expect("id"),
+        boot: Boot([1; 12]),
+        first_seq: seq,
+        arrived: Timestamp::from_millis(measured_ms),
+        arrived_mono: Monotonic(0),
+        measured: Timestamp::from_millis(measured_ms),
+        device_time: None,
+        offset_us: None,
+        bed: Some("2".parse().expect("bed")),
+        numerics: vec![Numeric { code: Code::SPO2, value: Ok(Decimal::whole(spo2)), unit: Unit::Percent, quality: Quality::Good }],
+        waves: Vec::new(),
+    }
+}
+
+#[test]
+fn the_memory_store_passes_the_suite() {
+    protocol::conformance::run(&mut || Box::new(MemoryStore::default())).expect("conformance");
+}
+
+#[test]
+fn a_session_makes_both_ends_hold_the_same_set_and_the_next_takes_one_round_trip() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    let (summary, _) = sync(&mut site, &mut hub);
+    assert!(summary.equal && summary.refused.is_empty());
+    assert_eq!(site.replica.digest(site.replica.id()).all, hub.replica.digest(site.replica.id()).all);
+    assert_eq!(hub.shown("Patient", "p1")["gender"], "female");
+    let (again, trips) = sync(&mut site, &mut hub);
+    assert!(again.equal);
+    assert_eq!(trips, 1);
+    let receipt = site.store.begin().expect("begin").receipt(hub.replica.id()).expect("read").expect("receipt");
+    assert_eq!(site.replica.covered(&receipt), site.replica.written());
+}
+
+#[test]
+fn an_unchanged_session_fits_in_200_bytes() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let (_, request) = Caller::open(&site.replica, &mut site.store, hub.replica.id()).expect("open");
+    let asked = wire::encode(&request).len();
+    let now = hub.now();
+    let (reply, _) = answer(&mut hub.replica, &mut hub.store, now, site.replica.id(), request).expect("answer");
+    assert!(asked + wire::encode(&reply).len() <= 200, "{asked} asked");
+}
+
+#[test]
+fn an_unenrolled_site_keeps_everything_and_the_hub_reads_it_once_it_joins() {
+    let (mut site, mut hub) = (Node::new(1), Node::new(2));
+    site.patient("early");
+    let (now, peer) = (site.now(), hub.peer());
+    site.replica.admit(&mut site.store, now, &mut site.entropy, peer).expect("admit");
+    assert!(sync(&mut site, &mut hub).0.equal);
+    assert_eq!(hub.shown("Patient", "early")["gender"], "female");
+}
+
+#[test]
+fn an_acknowledgement_at_the_hub_reaches_the_site_and_both_show_it() {
+    let (mut site, mut hub) = enrolled();
+    let patient = site.patient("p1");
+    let issue = json!({"resourceType": "DetectedIssue", "id": "a1", "status": "preliminary"});
+    site.commit(vec![Draft::Create { place: Where::Patient(patient), resource: issue }]);
+    sync(&mut site, &mut hub);
+    let at = hub.now().wall;
+    hub.commit(vec![Draft::Acknowledge { alert: "a1".parse().expect("id"), by: "doctor".into(), at }]);
+    let (summary, _) = sync(&mut site, &mut hub);
+    assert!(summary.equal);
+    assert_eq!(summary.received.documents.len(), 1);
+    assert_eq!(site.shown("DetectedIssue", "a1")["mitigation"][0]["author"]["display"], "doctor");
+    assert_eq!(site.shown("DetectedIssue", "a1"), hub.shown("DetectedIssue", "a1"));
+}
+
+#[test]
+fn edits_on_both_sides_of_a_partition_converge() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let update = |elements: serde_json::Value| Draft::Update {
+        resource_type: "Patient".into(),
+        id: "p1".parse().expect("id"),
+        elements: elements.as_object().expect("object").clone(),
+        if_match: None,
+    };
+    site.commit(vec![update(json!({"gender": "male", "birthDate": "1980-01-01"}))]);
+    hub.clock += 60_000;
+    hub.commit(vec![update(json!({"gender": "other", "active": true}))]);
+    assert!(sync(&mut site, &mut hub).0.equal);
+    let (here, there) = (site.shown("Patient", "p1"), hub.shown("Patient", "p1"));
+    assert_eq!(here, there);
+    assert_eq!(
+        (here["gender"].as_str(), here["birthDate"].as_str(), here["active"].as_bool()),
+        (Some("other"), Some("1980-01-01"), Some(true))
+    );
+}
+
+#[test]
+fn vitals_are_the_same_from_the_tail_the_segment_and_the_hub() {
+    let (mut site, mut hub) = enrolled();
+    let patient = site.patient("p1");
+    let scope = site.replica.scope_of(&patient).expect("scope");
+    let bind = |id: &str, what| {
+        Draft::Bind(Binding { id: id.parse().expect("id"), what, bed: "2".parse().expect("bed"), from: Timestamp(0), until: None })
+    };
+    site.commit(vec![
+        bind("b1", Bound::Device("ox-1".parse().expect("id"))),
+        bind("b2", Bound::Patient { patient: patient.clone(), scope }),
+    ]);
+    let frames = vec![frame(0, 1000, 97), frame(1, 2000, 96), frame(2, 3000, 95)];
+    let now = site.now();
+    let tick = Commit { tick: frames.clone(), ..Commit::default() };
+    let tick = site.replica.commit(&mut site.store, now, &mut site.entropy, &tick).expect("tick").tick;
+    let wanted = Vitals { patient: patient.clone(), waves: false, from: Timestamp(0), to: Timestamp::from_millis(10_000) };
+    let read = |node: &mut Node| frames_of(node.store.begin().expect("begin").as_mut(), &wanted).expect("frames");
+    assert_eq!(read(&mut site), frames);
+    let segment = Segment::build(SegmentKind::Numerics, &frames).expect("segment");
+    let seal =
+        Commit { drop_ticks_through: tick, drafts: vec![Draft::Segment { place: Where::Patient(patient), segment }], ..Commit::default() };
+    let now = site.now();
+    site.replica.commit(&mut site.store, now, &mut site.entropy, &seal).expect("seal");
+    assert_eq!(read(&mut site), frames);
+    assert!(sync(&mut site, &mut hub).0.equal);
+    assert_eq!(read(&mut hub), frames);
+}
+
+#[test]
+fn a_commit_that_fails_half_way_leaves_nothing() {
+    let mut site = Node::new(1);
+    let before = site.replica.written();
+    let now = site.now();
+    let commit = Commit {
+        drafts: vec![
+            Draft::Create { place: Where::Site, resource: json!({"resourceType": "Device", "id": "d1"}) },
+            Draft::Create { place: Where::Patient("nobody".parse().expect("id")), resource: json!({"resourceType": "Encounter"}) },
+        ],
+        ..Commit::default()
+    };
+    let error = site.replica.commit(&mut site.store, now, &mut site.entropy, &commit).expect_err("unknown patient");
+    assert!(error.to_string().contains("nobody"));
+    assert_eq!(site.replica.written(), before);
+    assert!(site.store.begin().expect("begin").document("Device", &"d1".parse().expect("id")).expect("read").is_none());
+}
+
+#[test]
+fn a_stale_if_match_is_refused_with_both_versions() {
+    let mut site = Node::new(1);
+    site.patient("p1");
+    let now = site.now();
+    let draft = Draft::Update {
+        resource_type: "Patient".into(),
+        id: "p1".parse().expect("id"),
+        elements: json!({"gender": "male"}).as_object().expect("object").clone(),
+        if_match: Some("stale".into()),
+    };
+    let commit = Commit { drafts: vec![draft], ..Commit::default() };
+    let error = site.replica.commit(&mut site.store, now, &mut site.entropy, &commit).expect_err("stale");
+    assert!(error.to_string().contains("stale"), "{error}");
+}
+
+fn pushed(site: &mut Node) -> Vec<Stretch> {
+    let mut tx = site.store.begin().expect("begin");
+    let heads = tx.heads().expect("heads");
+    heads.iter().flat_map(|h| tx.stretches(h.chain, 0, 1 << 20).expect("stretches")).collect()
+}
+
+#[test]
+fn a_replayed_entry_changes_nothing() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let before = hub.replica.digest(site.replica.id()).all;
+    let now = hub.now();
+    let accepted = hub.replica.accept(&mut hub.store, now, Source::Site(site.replica.id()), &pushed(&mut site)).expect("accept");
+    assert_eq!((accepted.entries, accepted.refused.len()), (0, 0));
+    assert_eq!(hub.replica.digest(site.replica.id()).all, before);
+}
+
+#[test]
+fn a_broken_chain_stops_alone_and_says_where_and_the_others_go_on() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    site.patient("p2");
+    let mut stretches = pushed(&mut site);
+    let victim = site.replica.scope_of(&"p1".parse().expect("id")).expect("scope");
+    let bad = stretches.iter_mut().find(|s| s.headers[0].scope == victim).expect("stretch");
+    let last = bad.payloads.last_mut().expect("payload");
+    last[0] ^= 1;
+    let now = hub.now();
+    let accepted = hub.replica.accept(&mut hub.store, now, Source::Site(site.replica.id()), &stretches).expect("accept");
+    assert_eq!(accepted.refused.len(), 1);
+    assert!(accepted.refused[0].reason.contains("payload does not match"), "{}", accepted.refused[0].reason);
+    assert_eq!(hub.shown("Patient", "p2")["gender"], "female");
+    assert_eq!(hub.store.begin().expect("begin").incidents().expect("incidents")[0].kind, "broken-chain");
+    // Once sent right, it is taken.
+    assert!(sync(&mut site, &mut hub).0.equal);
+    assert_eq!(hub.shown("Patient", "p1")["gender"], "female");
+}
+
+#[test]
+fn a_site_cannot_write_into_another_sites_scope() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let mut other = Node::new(3);
+    other.patient("p9");
+    let stretches = pushed(&mut site);
+    let now = hub.now();
+    let accepted = hub.replica.accept(&mut hub.store, now, Source::Site(other.replica.id()), &stretches).expect("accept");
+    assert_eq!(accepted.entries, 0);
+    assert!(!accepted.refused.is_empty());
+}
+
+#[test]
+fn a_cloned_data_directory_is_seen_and_both_branches_are_kept() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let clone = Node::started(1, site.store.clone(), Counting(77), site.clock, 9);
+    let mut clone = clone;
+    site.patient("p2");
+    clone.patient("p3");
+    sync(&mut site, &mut hub);
+    sync(&mut clone, &mut hub);
+    site.patient("p4");
+    sync(&mut site, &mut hub);
+    let kinds: Vec<String> = hub.store.begin().expect("begin").incidents().expect("incidents").into_iter().map(|i| i.kind).collect();
+    assert!(kinds.iter().any(|k| k == "clone" || k == "fork"), "{kinds:?}");
+    for id in ["p2", "p3", "p4"] {
+        assert_eq!(hub.shown("Patient", id)["gender"], "female");
+    }
+}
+
+#[test]
+fn a_restart_continues_without_an_incident() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let mut site = site.restart(2);
+    site.patient("p2");
+    let mut site = {
+        sync(&mut site, &mut hub);
+        site.restart(3)
+    };
+    site.patient("p3");
+    assert!(sync(&mut site, &mut hub).0.equal);
+    assert!(hub.store.begin().expect("begin").incidents().expect("incidents").is_empty());
+}
+
+#[test]
+fn a_site_restored_from_an_old_backup_gets_its_own_entries_back() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    let backup = site.store.clone();
+    site.patient("p2");
+    sync(&mut site, &mut hub);
+    let mut restored = Node::started(1, backup, Counting(5_555), site.clock + 1000, 8);
+    restored.patient("p3");
+    for _ in 0..3 {
+        sync(&mut restored, &mut hub);
+    }
+    assert_eq!(restored.replica.digest(restored.replica.id()).all, hub.replica.digest(restored.replica.id()).all);
+    assert_eq!(hub.shown("Patient", "p3")["gender"], "female");
+    let kinds: Vec<String> = hub.store.begin().expect("begin").incidents().expect("incidents").into_iter().map(|i| i.kind).collect();
+    assert!(kinds.contains(&"fork".to_owned()), "{kinds:?}");
+}
+
+#[test]
+fn garbage_on_the_wire_is_an_error_and_never_a_panic() {
+    for length in 0..64usize {
+        let bytes: Vec<u8> = (0..length).map(|i| (i * 37 % 256) as u8).collect();
+        let _ = wire::decode::<Request>(&bytes);
+        let _ = wire::decode::<Reply>(&[&[wire::VERSION], bytes.as_slice()].concat());
+    }
+    assert_eq!(wire::decode::<Request>(&[9, 0]), Err(wire::WireError::Version(9)));
+}
