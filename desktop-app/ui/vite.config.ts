@@ -3,6 +3,10 @@ import react from "@vitejs/plugin-react";
 import type { ProxyOptions } from "vite";
 import { defineConfig } from "vitest/config";
 
+const POLICY =
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
 // `--mode mock` builds a second page, beside the real one, that talks to a mock agent in its own process.
 export default defineConfig(({ mode }) => ({
     plugins: [react(), tailwindcss()],
@@ -12,6 +16,8 @@ export default defineConfig(({ mode }) => ({
         assetsInlineLimit: 0,
         modulePreload: { polyfill: false },
     },
+    // The policy the agent and the hub send, so that the page is always tested under it.
+    preview: { headers: { "Content-Security-Policy": POLICY } },
     server: { proxy: agentProxy() },
     test: { include: ["src/**/*.test.ts"], environment: "node" },
 }));

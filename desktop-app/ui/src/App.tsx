@@ -1,7 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { health, onSignedOut, signOut } from "./agent/client";
-import { type Session, session } from "./agent/session";
+import { session } from "./agent/session";
+import type { Session } from "./agent/types";
 import { useTheme } from "./components/theme";
 import { t } from "./locales";
 import { Fleet } from "./screens/Fleet/Fleet";

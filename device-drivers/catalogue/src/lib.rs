@@ -1,7 +1,9 @@
 //! The protocols Lamplight speaks, one row each, and the device profiles it is shipped with.
 //!
-//!     profile ──▶ protocol(id) ──▶ row.make(&profile) ──▶ Box<dyn Driver>     (the agent)
-//!     bytes ──▶ decode(id, bytes) ──▶ Out … ──▶ lines::Line                   (a person at a terminal)
+//! ```text
+//! profile ──▶ protocol(id) ──▶ row.make(&profile) ──▶ Box<dyn Driver>     (the agent)
+//! bytes ──▶ decode(id, bytes) ──▶ Out … ──▶ lines::Line                   (a person at a terminal)
+//! ```
 //!
 //! Always: a driver here is a decoder of bytes and holds no device names; facts about models are in profiles. What a
 //! "no value" pattern means is decided here, once, and never comes out as a number.

@@ -1,6 +1,8 @@
 //! The contract between a device's bytes and the record: what a driver is given and what it may answer.
 //!
-//!     link bytes ──▶ Driver::handle(now, In) ──▶ Out::{Reading, Wave, Send, Acknowledge, WakeAt, Fault, …}
+//! ```text
+//! link bytes ──▶ Driver::handle(now, In) ──▶ Out::{Reading, Wave, Send, Acknowledge, WakeAt, Fault, …}
+//! ```
 //!
 //! Always: a driver is pure and total: any bytes in any pieces give readings and faults, never a panic, and after
 //! garbage it finds its feet again. Readings keep wire order. A driver only listens unless its profile says otherwise.

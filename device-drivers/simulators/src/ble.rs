@@ -65,7 +65,11 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                 }
             }
             command = commands.recv() => match command {
-                None | Some(Command::Quit) => return Ok(()),
+                None | Some(Command::Quit) => {
+                    bluez.stop().await;
+                    bus.stop().await;
+                    return Ok(());
+                }
                 Some(Command::Course(course)) => patient.set_course(course),
                 Some(Command::Adapter(what)) => {
                     match what {

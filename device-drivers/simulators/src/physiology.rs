@@ -8,9 +8,9 @@ use rand_core::{Rng, SeedableRng};
 pub enum Course {
     /// Stays well.
     Stable,
-    /// Falls ill within [`FALL_S`]: hypoxic, fast breathing, fast heart.
+    /// Falls ill within 15 s: hypoxic, fast breathing, fast heart.
     Deteriorating,
-    /// Recovers within [`RECOVERY_S`]; a patient who starts with this starts ill.
+    /// Recovers within a minute; a patient who starts with this starts ill.
     Improving,
 }
 
@@ -122,8 +122,7 @@ impl Patient {
 
     fn drift(&self) -> Vitals {
         let (goal, over_s) = match self.course {
-            Course::Stable => (self.well, RECOVERY_S),
-            Course::Improving => (self.well, RECOVERY_S),
+            Course::Stable | Course::Improving => (self.well, RECOVERY_S),
             Course::Deteriorating => (ILL, FALL_S),
         };
         let along = (self.course_s / over_s).min(1.0);

@@ -48,7 +48,13 @@ fn strap() -> BleSpec {
     let feed = |characteristic, mode| Feed { characteristic: short(characteristic), mode };
     BleSpec {
         matches: BleMatch { services: vec![short(0x180d)], ..BleMatch::default() },
-        feeds: vec![feed(0x2a37, FeedMode::Notify), feed(0x2a19, FeedMode::Read)],
+        // The strap has no 2A28, and need not.
+        feeds: vec![
+            feed(0x2a37, FeedMode::Notify),
+            feed(0x2a28, FeedMode::Read),
+            feed(0x2a19, FeedMode::Read),
+            feed(0x2a25, FeedMode::Read),
+        ],
         silence: Some(Duration::from_secs(3)),
     }
 }
@@ -81,8 +87,10 @@ fn a_scan_lists_what_is_near_and_a_link_subscribes_reads_and_writes() {
         let link = transport.open(Spec::Ble(strap()));
         let LinkEvent::Connected { identity, .. } = ears.connected(5).await.event else { unreachable!() };
         assert_eq!((identity.address.as_str(), identity.name.as_deref()), ("02:00:00:00:07:01", Some("Lamplight HR 7")));
-        let battery = ears.next(Duration::from_secs(5)).await.unwrap().event;
-        assert_eq!(battery, LinkEvent::Bytes(Channel::Characteristic(short(0x2a19)), vec![87]));
+        for (characteristic, value) in [(0x2a19, vec![87]), (0x2a25, b"020000000701".to_vec())] {
+            let read = ears.next(Duration::from_secs(5)).await.unwrap().event;
+            assert_eq!(read, LinkEvent::Bytes(Channel::Characteristic(short(characteristic)), value));
+        }
         beats(&mut ears, 3).await;
 
         transport.send(link, Channel::Characteristic(short(0x2a37)), vec![1, 2]).unwrap();

@@ -89,7 +89,7 @@ pub enum Down {
     /// The device wants to be paired before it speaks.
     #[error("the device asks to be paired")]
     PairingNeeded,
-    /// The device does not offer what its profile says.
+    /// The device does not offer the measurement its profile says.
     #[error("the device offers no characteristic {characteristic:032x}")]
     FeedMissing {
         /// The characteristic's UUID.

@@ -56,7 +56,7 @@ pub enum FeedMode {
     Notify,
     /// Pushed, acknowledged by the radio.
     Indicate,
-    /// Read once after each connect.
+    /// Read once after each connect, if the device offers it.
     Read,
 }
 

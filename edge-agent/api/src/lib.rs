@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod bed;
 pub mod live;
+pub mod status;
 pub mod sync;
 pub mod ward;
 

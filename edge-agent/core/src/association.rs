@@ -3,6 +3,7 @@
 //! Always: overlapping bindings file to nobody until a person chooses; demonstration data reach only patients tagged test.
 
 use crate::MANUAL;
+use crate::chart::Whose;
 use crate::commands::CommandError;
 use crate::patients::Patients;
 use protocol::Where;
@@ -38,6 +39,15 @@ pub(crate) enum Why {
 }
 
 impl Placed {
+    /// The chart it belongs to, if any.
+    pub fn whose(&self) -> Option<Whose> {
+        match (&self.place, &self.bed, self.why) {
+            (Where::Patient(patient), _, _) => Some(Whose::Patient(patient.clone())),
+            (_, Some(bed), Why::EmptyBed) => Some(Whose::EmptyBed(bed.clone())),
+            _ => None,
+        }
+    }
+
     pub fn patient(&self) -> Option<&PatientId> {
         match &self.place {
             Where::Patient(patient) => Some(patient),
@@ -120,17 +130,14 @@ impl Association {
 
     /// Whose a frame is.
     pub fn place(&mut self, frame: &Frame, patients: &Patients) -> Placed {
-        let owner = if frame.device.as_str() == MANUAL { self.in_bed(frame) } else { self.owner(&frame.device, frame.measured) };
         let demo = frame.waves.iter().any(|w| w.demo) || frame.numerics.iter().any(|n| n.quality == Quality::Demo);
-        match owner {
-            Owner::Patient { patient, bed, .. } if demo && !patients.is_test(&patient) => {
-                Placed { place: Where::Unassigned, bed: Some(bed), why: Why::Demo }
-            }
-            Owner::Patient { patient, bed, .. } => Placed { place: Where::Patient(patient), bed: Some(bed), why: Why::Filed },
-            Owner::EmptyBed(bed) => Placed { place: Where::Unassigned, bed: Some(bed), why: Why::EmptyBed },
-            Owner::Unbound => Placed { place: Where::Unassigned, bed: None, why: Why::Unbound },
-            Owner::Conflict => Placed { place: Where::Unassigned, bed: None, why: Why::Conflict },
-        }
+        let owner = if frame.device.as_str() == MANUAL { self.in_bed(frame) } else { self.owner(&frame.device, frame.measured) };
+        placed(owner, demo, patients)
+    }
+
+    /// Whose what a device measured at a moment is.
+    pub fn place_at(&mut self, device: &DeviceId, measured: Timestamp, demo: bool, patients: &Patients) -> Placed {
+        placed(self.owner(device, measured), demo, patients)
     }
 
     /// Whether bindings of this device have ever been made.
@@ -139,30 +146,30 @@ impl Association {
     }
 
     /// The bindings that put a patient into a bed from now on, or leave it empty; none if that is so already.
-    pub fn put_patient(&self, bed: &BedId, patient: Option<&PatientId>, now: Now, id: ResourceId) -> Vec<Binding> {
+    ///
+    /// # Errors
+    /// The patient's scope is not known here yet.
+    pub fn put_patient(&self, bed: &BedId, patient: Option<&PatientId>, now: Now, id: ResourceId) -> Result<Vec<Binding>, CommandError> {
         let who = |b: &Binding| match &b.what {
             Bound::Patient { patient, .. } => Some(patient.clone()),
             Bound::Device(_) => None,
         };
-        let touched: Vec<Binding> = self
-            .open(now.wall)
-            .filter(|b| who(b).is_some_and(|held| b.bed == *bed || Some(&held) == patient))
-            .cloned()
-            .collect();
+        let touched =
+            self.open(now.wall).filter(|b| who(b).is_some_and(|held| b.bed == *bed || Some(&held) == patient)).cloned().collect::<Vec<_>>();
         if let ([only], Some(patient)) = (touched.as_slice(), patient)
             && only.bed == *bed
             && who(only).as_ref() == Some(patient)
         {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut bindings: Vec<Binding> = touched.into_iter().map(|b| close(b, now.wall)).collect();
-        bindings.extend(patient.map(|patient| {
-            // A patient whose scope is not known here gets the nil scope; samples go by patient, and the replica knows it.
-            let scope = self.scopes.get(patient).copied().unwrap_or(ScopeId([0; 16]));
+        if let Some(patient) = patient {
+            let scope = self.scopes.get(patient).copied();
+            let scope = scope.ok_or_else(|| CommandError::UnknownPatient { patient: patient.to_string() })?;
             let what = Bound::Patient { patient: patient.clone(), scope };
-            Binding { id, what, bed: bed.clone(), from: now.wall, until: None }
-        }));
-        bindings
+            bindings.push(Binding { id, what, bed: bed.clone(), from: now.wall, until: None });
+        }
+        Ok(bindings)
     }
 
     /// The bindings that make a device read for a bed from now on; none if it does already.
@@ -188,18 +195,22 @@ impl Association {
 
     /// Who lay in a bed at a moment; nobody where bindings overlap.
     pub fn lay_in(&self, bed: &BedId, at: Timestamp) -> Option<PatientId> {
+        self.patient_at(bed, at).map(|(patient, _)| patient.clone())
+    }
+
+    fn patient_at(&self, bed: &BedId, at: Timestamp) -> Option<(&PatientId, ScopeId)> {
         let mut patients = self.bindings.at(at).filter(|b| b.bed == *bed).filter_map(|b| match &b.what {
-            Bound::Patient { patient, .. } => Some(patient),
+            Bound::Patient { patient, scope } => Some((patient, *scope)),
             Bound::Device(_) => None,
         });
         let first = patients.next()?;
-        patients.all(|other| other == first).then(|| first.clone())
+        patients.all(|(other, _)| other == first.0).then_some(first)
     }
 
     fn in_bed(&self, frame: &Frame) -> Owner {
         let Some(bed) = &frame.bed else { return Owner::Unbound };
-        match self.lay_in(bed, frame.measured) {
-            Some(patient) => Owner::Patient { scope: self.scopes.get(&patient).copied().unwrap_or(ScopeId([0; 16])), patient, bed: bed.clone() },
+        match self.patient_at(bed, frame.measured) {
+            Some((patient, scope)) => Owner::Patient { patient: patient.clone(), scope, bed: bed.clone() },
             None => Owner::EmptyBed(bed.clone()),
         }
     }
@@ -227,6 +238,18 @@ impl Association {
     /// Bindings that hold now or begin later: a clock that was set back leaves such ones behind.
     fn open(&self, at: Timestamp) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().filter(move |b| b.until.is_none_or(|until| until > at && until > b.from))
+    }
+}
+
+fn placed(owner: Owner, demo: bool, patients: &Patients) -> Placed {
+    match owner {
+        Owner::Patient { patient, bed, .. } if demo && !patients.is_test(&patient) => {
+            Placed { place: Where::Unassigned, bed: Some(bed), why: Why::Demo }
+        }
+        Owner::Patient { patient, bed, .. } => Placed { place: Where::Patient(patient), bed: Some(bed), why: Why::Filed },
+        Owner::EmptyBed(bed) => Placed { place: Where::Unassigned, bed: Some(bed), why: Why::EmptyBed },
+        Owner::Unbound => Placed { place: Where::Unassigned, bed: None, why: Why::Unbound },
+        Owner::Conflict => Placed { place: Where::Unassigned, bed: None, why: Why::Conflict },
     }
 }
 

@@ -122,7 +122,7 @@ pub enum Note {
         /// Samples dropped at this time.
         samples: u64,
     },
-    /// Readings not taken because storing is far behind; the device was not told they are safe.
+    /// Bytes not read because storing is far behind; the device was not told they are safe.
     ReadingsRefused {
         /// From which device.
         device: DeviceId,

@@ -23,6 +23,7 @@ mod effects;
 mod ingest;
 mod input;
 mod patients;
+mod planning;
 mod plausible;
 mod recovered;
 mod series;
@@ -39,7 +40,5 @@ pub use input::{Input, LinkEvent, LinkId};
 pub use recovered::Recovered;
 pub use series::SEGMENT_BYTES_MAX;
 pub use settings::{DeviceSetting, Limits, Settings};
+pub use protocol::replica::MANUAL;
 pub use writer::COMMAND_ATTEMPTS;
-
-/// The device id under which what a person measured is kept.
-pub const MANUAL: &str = "manual";

@@ -10,7 +10,7 @@ use crate::patients::Patients;
 use protocol::Draft;
 use record::id::DeviceId;
 use record::observation::WaveBlock;
-use record::series::{Boot, Frame, Numeric, Segment, SegmentKind};
+use record::series::{Boot, Frame, Numeric, Segment, SegmentError, SegmentKind};
 use record::time::{Monotonic, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -46,8 +46,8 @@ struct Tail {
 /// What a commit seals, until it is durable.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Cut {
-    /// Frames from the front of each tail.
-    taken: Vec<(Key, usize)>,
+    /// Frames from the front of each tail, and whether more of it is due.
+    taken: Vec<(Key, usize, bool)>,
     pub drafts: Vec<Draft>,
     pub drop_ticks_through: Option<u64>,
     pub notes: Vec<Note>,
@@ -137,48 +137,39 @@ impl Series {
         let mut sealed: BTreeMap<u64, u32> = BTreeMap::new();
         for key in self.due.iter().take(CUTS_PER_COMMIT) {
             let Some(tail) = self.tails.get(key) else { continue };
+            let count = tail.front();
             let mut groups: Vec<(Placed, Vec<Frame>)> = Vec::new();
-            let (mut bytes, mut count) = (0usize, 0usize);
-            for (tick, frame) in &tail.frames {
-                let cost = bytes_of(frame);
-                if count > 0 && bytes + cost > SEGMENT_BYTES_MAX {
-                    break;
-                }
-                (bytes, count) = (bytes + cost, count + 1);
+            for (_, frame) in tail.frames.iter().take(count) {
                 let placed = association.place(frame, patients);
                 let frame = Frame { bed: placed.bed.clone(), ..frame.clone() };
                 match groups.iter_mut().find(|(p, _)| p.place == placed.place && p.bed == placed.bed) {
                     Some((_, frames)) => frames.push(frame),
                     None => groups.push((placed, vec![frame])),
                 }
-                if let Some(tick) = tick {
-                    *sealed.entry(*tick).or_default() += 1;
-                }
             }
             let kind = if key.2 { SegmentKind::Waves } else { SegmentKind::Numerics };
-            for (placed, frames) in groups {
-                match Segment::build(kind, &frames) {
-                    Ok(segment) => cut.drafts.push(Draft::Segment { place: placed.place, segment }),
-                    Err(_) => {
-                        cut.notes.push(Note::NotSealed(key.0.clone()));
-                        // Its ticks stay: counting what was not sealed as sealed would drop the only copy.
-                        sealed.clear();
-                    }
-                }
+            let segments = groups.into_iter().map(|(placed, frames)| Ok((placed.place, Segment::build(kind, &frames)?)));
+            let Ok(segments) = segments.collect::<Result<Vec<_>, SegmentError>>() else {
+                cut.notes.push(Note::NotSealed(key.0.clone()));
+                continue;
+            };
+            cut.drafts.extend(segments.into_iter().map(|(place, segment)| Draft::Segment { place, segment }));
+            for tick in tail.frames.iter().take(count).filter_map(|(tick, _)| *tick) {
+                *sealed.entry(tick).or_default() += 1;
             }
-            cut.taken.push((key.clone(), count));
+            cut.taken.push((key.clone(), count, count < tail.frames.len()));
         }
-        if cut.notes.is_empty() {
-            let whole = self.unsealed.iter().take_while(|(tick, count)| sealed.get(tick).copied().unwrap_or(0) >= **count);
-            cut.drop_ticks_through = whole.last().map(|(tick, _)| *tick);
-        }
+        let whole = self.unsealed.iter().take_while(|(tick, count)| sealed.get(tick).copied().unwrap_or(0) >= **count);
+        cut.drop_ticks_through = whole.last().map(|(tick, _)| *tick);
         cut
     }
 
     /// The cut is durable.
     pub fn sealed(&mut self, cut: &Cut) {
-        for (key, count) in &cut.taken {
-            self.due.remove(key);
+        for (key, count, more) in &cut.taken {
+            if !more {
+                self.due.remove(key);
+            }
             let Some(tail) = self.tails.get_mut(key) else { continue };
             for (tick, frame) in tail.frames.drain(..(*count).min(tail.frames.len())) {
                 tail.bytes = tail.bytes.saturating_sub(bytes_of(&frame));
@@ -188,18 +179,24 @@ impl Series {
             }
             if tail.frames.is_empty() {
                 self.tails.remove(key);
-            } else if tail.bytes >= SEGMENT_BYTES_MAX {
-                self.due.insert(key.clone());
+                self.due.remove(key);
             }
         }
         if let Some(through) = cut.drop_ticks_through {
             self.unsealed = self.unsealed.split_off(&through.saturating_add(1));
         }
     }
+}
 
-    /// The cut was refused: ticks go on, and sealing waits for its next occasion.
-    pub fn postpone(&mut self) {
-        self.due.clear();
+impl Tail {
+    /// Frames that fit one segment, at least one.
+    fn front(&self) -> usize {
+        let mut bytes = 0usize;
+        let fitting = self.frames.iter().take_while(|(_, frame)| {
+            bytes = bytes.saturating_add(bytes_of(frame));
+            bytes <= SEGMENT_BYTES_MAX
+        });
+        fitting.count().max(1).min(self.frames.len())
     }
 }
 

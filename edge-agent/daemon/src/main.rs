@@ -1,2 +1,188 @@
-//! Placeholder.
-fn main() {}
+//! The box in the clinic.
+//!
+//!     main ─ run ─┬─ event_loop   brain (edge-core) and hands: device links, recorder, board
+//!                 ├─ local_api    screens and FHIR over `web`
+//!                 ├─ hub_link     sync sessions        live_link   numerics and presence over MQTT
+//!                 └─ recovery     store → brain at start
+//!     main ─ offline              decode, replay, verify, backup, restore       accounts, enrolment, devices
+//!
+//! Always: the record is written by one thread only (`web::recorder`); `clock.rs` alone reads time and randomness.
+//! Never here: deciding (`edge-core`), what entries mean (`protocol`), how HTTP is guarded (`web`).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod accounts;
+mod board;
+mod clock;
+mod config;
+mod devices;
+mod enrolment;
+mod event_loop;
+mod hub_link;
+mod links;
+mod live_link;
+mod local_api;
+mod offline;
+mod recovery;
+mod run;
+
+use crate::config::Config;
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use web::accounts::Role;
+
+/// This program's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The name of its store within the data directory.
+pub const STORE: &str = "agent";
+
+/// Lamplight in the clinic: hears devices, keeps the record, scores, alerts, syncs.
+#[derive(Parser)]
+#[command(name = "edge-agent", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the agent until it is told to stop.
+    Run(At),
+    /// Joins a hub with a one-time code; a running agent takes notice by itself.
+    Enroll {
+        #[command(flatten)]
+        at: At,
+        /// The hub's address, such as https://hub.example.org:7400.
+        #[arg(long)]
+        hub: String,
+        /// The one-time code; good once, so it may be given here.
+        #[arg(long, required_unless_present = "code_stdin")]
+        code: Option<String>,
+        /// Read the code from standard input.
+        #[arg(long)]
+        code_stdin: bool,
+    },
+    /// People who may sign in.
+    #[command(subcommand)]
+    User(User),
+    /// Devices: what is configured, what is in the air, pairing, trying.
+    #[command(subcommand)]
+    Devices(devices::Devices),
+    /// Checks every chain, hash, signature and receipt; exits 1 naming the first bad entry.
+    Verify(At),
+    /// Copies the record, encrypted as it is, while the agent runs.
+    Backup {
+        #[command(flatten)]
+        at: At,
+        /// The new file.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Makes a data directory's record from a backup; never over an existing one.
+    Restore {
+        #[command(flatten)]
+        at: At,
+        /// The backup.
+        #[arg(long)]
+        from: PathBuf,
+    },
+    /// Prints what bytes of a protocol say, one JSON line a reading.
+    Decode {
+        /// Protocol id, such as ge.dri.
+        #[arg(long)]
+        protocol: String,
+        /// The bytes in hex; spaces are ignored.
+        #[arg(long, conflicts_with = "file", required_unless_present = "file")]
+        hex: Option<String>,
+        /// A file with the bytes.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// Plays a recording through its driver, one JSON line a reading.
+    Replay {
+        /// The recording.
+        capture: PathBuf,
+        /// Protocol id; a recording's `# protocol: …` line says it otherwise.
+        #[arg(long)]
+        protocol: Option<String>,
+    },
+    /// Prints the OpenAPI document.
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Where the agent's configuration is.
+#[derive(clap::Args)]
+pub struct At {
+    /// The configuration file.
+    #[arg(long, default_value = "agent.toml", env = "LAMPLIGHT_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Adds one; the PIN or password is read from standard input.
+    Add {
+        /// The name typed at sign-in.
+        name: String,
+        #[command(flatten)]
+        at: At,
+        /// nurse, technician, operator, admin or auditor.
+        #[arg(long, default_value = "nurse")]
+        role: Role,
+        /// The name shown.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// Accepted for scripts; standard input is read either way.
+        #[arg(long)]
+        secret_stdin: bool,
+    },
+    /// Lists them.
+    List(At),
+}
+
+fn main() -> ExitCode {
+    // One TLS stack for the process; a second call would be the only failure.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("edge-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(at) => {
+            let config = Config::load(&at.config)?;
+            offline::log(config.log_json);
+            runtime()?.block_on(run::run(config))?;
+        }
+        Command::Enroll { at, hub, code, .. } => {
+            let config = Config::load(&at.config)?;
+            let code = code.map_or_else(accounts::read_secret, Ok)?;
+            let enrolment = runtime()?.block_on(enrolment::enrol(&config.data, &hub, &code))?;
+            println!("enrolled as {} at {}", enrolment.site, enrolment.url);
+        }
+        Command::User(User::Add { name, at, role, display_name, .. }) => {
+            accounts::add(&Config::load(&at.config)?.data, &name, display_name.as_deref(), role)?;
+            println!("user {name} may sign in as {role}");
+        }
+        Command::User(User::List(at)) => offline::list_users(&Config::load(&at.config)?)?,
+        Command::Devices(devices) => return devices::command(devices),
+        Command::Verify(at) => return offline::verify(&Config::load(&at.config)?),
+        Command::Backup { at, to } => offline::backup(&Config::load(&at.config)?, &to)?,
+        Command::Restore { at, from } => offline::restore(&Config::load(&at.config)?, &from)?,
+        Command::Decode { protocol, hex, file } => return offline::decode(&protocol, hex.as_deref(), file.as_deref()),
+        Command::Replay { capture, protocol } => return offline::replay(&capture, protocol.as_deref()),
+        Command::Openapi => println!("{}", serde_json::to_string_pretty(&run::openapi())?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("the system gives no threads")
+}

@@ -53,7 +53,7 @@ impl Db<'_> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
     ) -> Result<(), StoreError> {
-        let mut walk = || {
+        let walk = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.query(params)?;
             while let Some(row) = rows.next()? {

@@ -25,7 +25,16 @@ mod transaction;
 pub mod verify;
 
 pub use accounts::{Accounts, AccountsError, NewUser, User};
-pub use backup::{BackupError, Progress};
+pub use backup::{BackupError, RESTORED_FROM};
 pub use data_dir::{DataDir, DataDirError};
 pub use sqlite::{SqliteReader, SqliteStore};
 pub use verify::{FirstFault, Report};
+
+/// How far a long piece of work has come, in units its function names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Done so far.
+    pub done: u64,
+    /// In all, as far as is known.
+    pub of: u64,
+}

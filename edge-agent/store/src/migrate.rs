@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// To change the schema: add the next file in `migrations/` and a row here.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_record.sql"), include_str!("../migrations/0002_accounts.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_record.sql"), include_str!("../migrations/0002_accounts.sql")];
+
+/// The schema this program writes and reads.
+pub(crate) const SCHEMA: usize = MIGRATIONS.len();
 
 /// `PRAGMA application_id` of a Lamplight store: "LAMP".
 const APPLICATION: i32 = 0x4c41_4d50;
@@ -15,7 +18,7 @@ const APPLICATION: i32 = 0x4c41_4d50;
 /// Applies what is missing, all or nothing. The version is read inside the transaction that raises it, so that a command
 /// and a running program that open a new file at the same moment cannot both migrate it.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    if check(connection, path)? == MIGRATIONS.len() {
+    if check(connection, path)? == SCHEMA {
         return Ok(());
     }
     let say = |e| explain(e, path, format_args!("the schema of {}", path.display()));
@@ -25,7 +28,7 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         tx.execute_batch(sql).map_err(say)?;
     }
     tx.pragma_update(None, "application_id", APPLICATION).map_err(say)?;
-    tx.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(say)?;
+    tx.pragma_update(None, "user_version", SCHEMA as i32).map_err(say)?;
     tx.commit().map_err(say)
 }
 
@@ -42,9 +45,8 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize, Store
     if application != APPLICATION || done == 0 {
         return Err(unopened(path, "it is a database of another program"));
     }
-    if done > MIGRATIONS.len() {
-        let known = MIGRATIONS.len();
-        return Err(unopened(path, format!("a newer Lamplight wrote it (schema {done}, this one knows {known}): install that version")));
+    if done > SCHEMA {
+        return Err(unopened(path, format!("a newer Lamplight wrote it (schema {done}, this one knows {SCHEMA}): install that version")));
     }
     Ok(done)
 }

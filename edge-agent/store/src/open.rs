@@ -81,9 +81,16 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    // SQLite gives the WAL and its index the mode of the file itself.
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    Ok(())
+    create_private(path)
+}
+
+/// Makes an empty file for this user alone, unless there is one. A file that exists is not opened: closing it again would
+/// drop the locks of every connection this process has on it. SQLite gives the WAL and its index the same mode.
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {

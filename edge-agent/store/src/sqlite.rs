@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::db::explain;
-use crate::migrate::{check, migrate};
+use crate::migrate::{SCHEMA, check, migrate};
 use crate::open;
 use crate::transaction::SqliteTransaction;
 use protocol::store::{Store, StoreError, Transaction};
@@ -77,8 +77,13 @@ impl SqliteReader {
     /// [`StoreError::Open`], as for [`SqliteStore::open`].
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Self, StoreError> {
         let connection = open::read_only(path, key)?;
-        check(&connection, path)?;
-        Ok(Self { connection, path: path.to_owned() })
+        match check(&connection, path)? {
+            SCHEMA => Ok(Self { connection, path: path.to_owned() }),
+            older => Err(open::unopened(
+                path,
+                format!("its schema is {older}, this program reads {SCHEMA}: start the program that keeps it once"),
+            )),
+        }
     }
 }
 

@@ -35,6 +35,12 @@ impl Timestamp {
         let at = jiff::Timestamp::from_microsecond(pinned).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         format!("{at:.3}")
     }
+    /// The date of an HTTP header: `Sun, 22 Nov 2026 04:00:00 GMT`.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        jiff::fmt::strtime::format("%a, %d %b %Y %H:%M:%S GMT", &at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
+    }
     /// Reads RFC 3339 (with a zone).
     ///
     /// # Errors
@@ -92,4 +98,17 @@ pub enum ClockQuality {
     Trusted,
     /// Never set since power-on, or seen to step.
     Untrusted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_fhir_and_as_http_want_it() {
+        let at = Timestamp::parse("2026-11-22T04:00:00.125Z").expect("moment");
+        assert_eq!(at.rfc3339(), "2026-11-22T04:00:00.125Z");
+        assert_eq!(at.http_date(), "Sun, 22 Nov 2026 04:00:00 GMT");
+        assert!(Timestamp(i64::MAX).rfc3339().starts_with("9999"));
+    }
 }

@@ -44,3 +44,12 @@ pub struct EnrolResponse {
 /// Enrols an agent. Public, rate-limited.
 #[utoipa::path(post, path = ENROL, request_body = EnrolRequest, responses((status = 200, body = EnrolResponse)))]
 pub fn post() {}
+
+/// Purpose under which the replica key signs [`EnrolRequest::proof`].
+pub const PROOF_PURPOSE: &str = "enrol";
+
+/// The bytes an agent signs to prove that the replica key is its own.
+#[must_use]
+pub fn proof_bytes(code: &str, replica: &str, seal_key: &str) -> Vec<u8> {
+    [code, replica, seal_key].join("|").into_bytes()
+}

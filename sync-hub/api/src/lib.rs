@@ -3,8 +3,11 @@
 //! Always: every number says as of when.
 //! Never here: FHIR (`record::fhir`), sign-in (`web`), the sync messages (`protocol`).
 
+pub mod alert;
+pub mod code;
 pub mod enrol;
 pub mod fleet;
+pub mod live;
 
 use utoipa::OpenApi;
 
@@ -15,6 +18,6 @@ use utoipa::OpenApi;
         title = "Lamplight hub",
         description = "Watches many sites. All routes but health, FHIR metadata, sign-in and enrolment need a session."
     ),
-    paths(fleet::get, fleet::add, fleet::revoke, fleet::incidents, enrol::post)
+    paths(fleet::get, fleet::add, fleet::revoke, fleet::incidents, alert::acknowledge, enrol::post)
 )]
 pub struct Document;

@@ -15,6 +15,7 @@ pub mod commit;
 pub mod conformance;
 pub mod entropy;
 pub mod memory;
+pub mod reader;
 pub mod replica;
 pub mod session;
 pub mod store;

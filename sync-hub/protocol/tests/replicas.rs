@@ -200,7 +200,7 @@ fn vitals_are_the_same_from_the_tail_the_segment_and_the_hub() {
     let now = site.now();
     let tick = Commit { tick: frames.clone(), ..Commit::default() };
     let tick = site.replica.commit(&mut site.store, now, &mut site.entropy, &tick).expect("tick").tick;
-    let wanted = Vitals { patient: patient.clone(), waves: false, from: Timestamp(0), to: Timestamp::from_millis(10_000) };
+    let wanted = Vitals { patient: patient.clone(), waves: false, from: Timestamp(0), to: Timestamp::from_millis(10_000), device: None };
     let read = |node: &mut Node| frames_of(node.store.begin().expect("begin").as_mut(), &wanted).expect("frames");
     assert_eq!(read(&mut site), frames);
     let segment = Segment::build(SegmentKind::Numerics, &frames).expect("segment");

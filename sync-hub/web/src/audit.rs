@@ -36,6 +36,23 @@ pub enum Action {
     SignOut,
 }
 
+impl Action {
+    /// The word the ledger keeps.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Search => "search",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Watch => "watch",
+            Self::SignIn => "sign-in",
+            Self::SignOut => "sign-out",
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

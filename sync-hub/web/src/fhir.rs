@@ -47,7 +47,8 @@ pub struct FhirReply {
     pub location: Option<String>,
     /// References of the records shown or changed, for the audit note; empty: the path says it.
     pub touched: Vec<String>,
-    /// The service has made the audit note durable together with the act itself.
+    /// The service has made the audit note durable together with the act itself. Otherwise the note is written before the
+    /// reply is sent, and a write whose note fails is answered 503 although it was done.
     pub audited: bool,
 }
 

@@ -27,6 +27,8 @@ pub mod openapi;
 pub mod ops;
 pub mod problem;
 pub mod rate;
+pub mod recorder;
+pub mod records;
 pub mod secret;
 pub mod session;
 pub mod sign_in;

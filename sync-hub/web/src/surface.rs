@@ -79,7 +79,6 @@ impl Surface {
     ///
     /// # Panics
     /// Two routes claim one path, or a program's router has a fallback: seen at the first start, never at a request.
-    #[must_use]
     pub fn router(self, routes: Routes) -> Router {
         let auditor = Auditor::new(self.audit, Arc::clone(&self.clock));
         let desk = Arc::new(Desk::new(Arc::clone(&self.clock), self.entropy, self.accounts, auditor.clone(), self.sessions));

@@ -3,23 +3,25 @@
 import createClient, { type Middleware } from "openapi-fetch";
 import type { paths as AgentPaths } from "../generated/agent";
 import type { paths as HubPaths } from "../generated/hub";
-import { failureFrom, RequestFailed } from "./failure";
-import { type Session, session } from "./session";
+import { failureFrom, failureOf, RequestFailed } from "./failure";
+import { session } from "./session";
 import { transport } from "./transport";
-import type { AlertView, FleetView, IncidentView, Observe, Saved, SiteCode, SiteRow, SyncView } from "./types";
+import type {
+    AlertView,
+    FleetView,
+    Health,
+    IncidentView,
+    Observe,
+    Saved,
+    Session,
+    SiteCode,
+    SiteRow,
+    SyncView,
+} from "./types";
 
 /** No answer within this is no answer. A sync session may take its stated 30 s. */
 const PATIENCE_MS = 10_000;
 const SYNC_PATIENCE_MS = 35_000;
-
-const SESSION = "/api/v1/session";
-
-/** Who serves this page. */
-export interface Health {
-    program: "edge-agent" | "sync-hub";
-    version: string;
-    name: string;
-}
 
 const signedOutListeners = new Set<() => void>();
 
@@ -49,46 +51,49 @@ interface Answer<T> {
     response: Response;
 }
 
-async function answer<T>(asked: Promise<Answer<T>>): Promise<T> {
+async function settle<T>(asked: Promise<Answer<T>>): Promise<T> {
     const got = await asked.catch(() => {
         throw new RequestFailed({ kind: "unreachable" });
     });
     if (got.response.ok) return got.data as T;
-    const failure = failureFrom(got.response.status, got.error);
-    if (failure.kind === "signed-out") {
-        session.clear();
-        for (const listener of signedOutListeners) listener();
-    }
-    throw new RequestFailed(failure);
+    throw new RequestFailed(failureFrom(got.response.status, got.error));
+}
+
+/** As [settle]; an answer that our session is over is told to everyone who listens. */
+async function answer<T>(asked: Promise<Answer<T>>): Promise<T> {
+    return settle(asked).catch((thrown) => {
+        if (failureOf(thrown).kind === "signed-out") {
+            session.clear();
+            for (const listener of signedOutListeners) listener();
+        }
+        throw thrown;
+    });
 }
 
 const patience = (ms = PATIENCE_MS) => ({ signal: AbortSignal.timeout(ms) });
 
 /** Asks who serves this page. Public. */
-export async function health(): Promise<Health> {
-    return answer<Health>(plain("GET", "/healthz"));
+export function health(): Promise<Health> {
+    return settle(agent.GET("/healthz", patience()));
 }
 
 /** Signs in; the token is kept for this window. */
 export async function signIn(user: string, secret: string): Promise<Session> {
-    const got = await plain<Session>("POST", SESSION, { body: { user, secret } }).catch(() => {
-        throw new RequestFailed({ kind: "unreachable" });
-    });
-    if (!got.response.ok || !got.data) throw new RequestFailed(failureFrom(got.response.status, got.error));
-    session.write(got.data);
-    return got.data;
+    const opened = await settle(agent.POST("/api/v1/session", { body: { user, secret }, ...patience() }));
+    session.write(opened);
+    return opened;
 }
 
 /** Signs out here at once, and at the server if it can be reached. */
 export async function signOut(): Promise<void> {
-    const gone = plain("DELETE", SESSION, { token: session.read()?.token });
+    const headers = { Authorization: `Bearer ${session.read()?.token}` };
     session.clear();
-    await gone.catch(() => undefined);
+    await agent.DELETE("/api/v1/session", { headers, ...patience() }).catch(() => undefined);
 }
 
 /** Asks whether our session still stands; a refusal reaches [onSignedOut]. */
 export async function checkSession(): Promise<void> {
-    await answer(plain("GET", SESSION, { token: session.read()?.token }));
+    await answer(agent.GET("/api/v1/session", patience()));
 }
 
 /** Acknowledges an alert; the answer is the alert as kept. */
@@ -130,22 +135,4 @@ export function revokeSite(site: string, confirm: string, reason: string): Promi
             ...patience(),
         }),
     );
-}
-
-/** A request outside the agent's and hub's own documents: health and sign-in. */
-async function plain<T>(
-    method: string,
-    path: string,
-    { token, body }: { token?: string; body?: unknown } = {},
-): Promise<Answer<T>> {
-    const request = new Request(new URL(path, options.baseUrl), {
-        method,
-        headers: body === undefined ? {} : { "Content-Type": "application/json" },
-        body: body === undefined ? null : JSON.stringify(body),
-        ...patience(),
-    });
-    if (token) request.headers.set("Authorization", `Bearer ${token}`);
-    const response = await transport.fetch(request);
-    const parsed = await response.json().catch(() => undefined);
-    return response.ok ? { data: parsed as T, response } : { error: parsed, response };
 }

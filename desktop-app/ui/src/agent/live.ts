@@ -97,7 +97,7 @@ export function parseMessage(data: unknown): LiveMessage | undefined {
     if (typeof data !== "string") return undefined;
     try {
         const message = JSON.parse(data) as LiveMessage;
-        return TYPES.has(message.type) ? message : undefined;
+        return TYPES.has(message?.type) ? message : undefined;
     } catch {
         return undefined;
     }

@@ -1,16 +1,11 @@
-/** What sign-in hands out: the body of `POST /api/v1/session`. */
-export interface Session {
-    token: string;
-    user: string;
-    display_name: string;
-    role: "nurse" | "technician" | "operator" | "admin";
-    /** When it ends if nothing more is asked, ms since 1970: each request moves it, so only the server can tell. */
-    expires_ms: number;
-}
+import type { Session } from "./types";
 
 const KEY = "lamplight.session";
 
-/** The session of this window: it ends with the window, and no URL ever holds its token. */
+/**
+ * The session of this window: it ends with the window, and no URL ever holds its token. `expires_ms` moves with each
+ * request, so only the server can tell that a session is over.
+ */
 export const session = {
     read(): Session | undefined {
         const kept = sessionStorage.getItem(KEY);

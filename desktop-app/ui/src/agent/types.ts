@@ -5,6 +5,8 @@ import type { components as hub } from "../generated/hub";
 type Agent = agent["schemas"];
 type Hub = hub["schemas"];
 
+export type Session = Agent["SignedIn"];
+export type Health = Agent["Health"];
 export type WardView = Agent["WardView"];
 export type BedView = Agent["BedView"];
 export type PatientView = Agent["PatientView"];

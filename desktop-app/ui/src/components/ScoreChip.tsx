@@ -16,29 +16,32 @@ const LOOKS: Record<string, Look> = {
 
 const UNSCORED: Look = { shape: "ring", className: "border-line text-quiet" };
 
-/** Number, word and shape of an early-warning score. It never flashes; only its alert does. */
-export function ScoreChip({
-    score,
-    bed,
-    className,
-}: {
+interface Props {
     score: ScoreView | null | undefined;
     bed: string;
+    /** False while there is no contact with the agent. */
+    live: boolean;
     className?: string;
-}) {
-    const look = (score && LOOKS[score.band]) || UNSCORED;
+}
+
+/** Number, word and shape of an early-warning score. It never flashes; only its alert does. */
+export function ScoreChip({ score, bed, live, className }: Props) {
+    const look = (live && score && LOOKS[score.band]) || UNSCORED;
     return (
         <span
             data-testid={`news2-${bed}`}
-            data-band={score?.band ?? "none"}
+            data-band={(live && score?.band) || "none"}
             className={`inline-flex items-center gap-[0.35em] whitespace-nowrap rounded-md border-3 px-[0.45em] py-[0.1em] font-semibold ${look.className} ${className ?? ""}`}
         >
             <Shape name={look.shape} />
-            {score
-                ? `${score.name} ${score.text} · ${t.score.risk[score.band] ?? score.band}`
-                : `NEWS2 ${t.score.none}`}
+            {live ? words(score) : "NEWS2 --"}
         </span>
     );
+}
+
+function words(score: ScoreView | null | undefined): string {
+    if (!score) return `NEWS2 ${t.score.none}`;
+    return `${score.name} ${score.text} · ${t.score.risk[score.band] ?? score.band}`;
 }
 
 /** What a partial score lacks: "missing temperature · too old consciousness". Empty for a full set. */

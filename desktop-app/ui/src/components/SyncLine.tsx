@@ -16,16 +16,22 @@ const SHAPES: Record<SyncView["state"], ShapeName> = {
 };
 
 /** What has not yet left this box, in neutral colours: offline is not an error. */
-export function SyncLine({ sync, nowMs }: { sync: SyncView; nowMs: number }) {
+export function SyncLine({ sync, live, nowMs }: { sync: SyncView; live: boolean; nowMs: number }) {
     const run = useMutation({ mutationFn: syncNow, onSuccess: takeSync });
+    const canSync = live && (sync.state === "online" || sync.state === "offline");
     return (
         <section aria-label={t.sync.region} className="flex min-h-11 items-center gap-3 px-3 text-quiet text-sm">
-            <Shape name={SHAPES[sync.state]} />
-            <p data-testid="sync-line" data-state={sync.state} role="status" className="min-w-0 truncate">
-                {syncWords(sync, nowMs)}
+            <Shape name={live ? SHAPES[sync.state] : "dots"} />
+            <p
+                data-testid="sync-line"
+                data-state={live ? sync.state : "unknown"}
+                role="status"
+                className="min-w-0 truncate"
+            >
+                {live ? syncWords(sync, nowMs) : t.sync.unknown}
                 {run.isError && ` · ${t.sync.failed(t.failure(failureOf(run.error)))}`}
             </p>
-            {(sync.state === "online" || sync.state === "offline") && (
+            {canSync && (
                 <Button
                     isDisabled={run.isPending}
                     onPress={() => run.mutate()}

@@ -137,6 +137,7 @@ export const en = {
         now: "Sync now",
         running: "Syncing…",
         failed: (why: string) => `Sync did not start: ${why}`,
+        unknown: "Not known while the appliance does not answer.",
     },
 
     record: {

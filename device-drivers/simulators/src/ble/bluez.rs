@@ -90,16 +90,15 @@ impl Bluez {
     /// Brings a device into range.
     pub async fn plug(&self, peripheral: &Peripheral) -> Result<()> {
         let (server, device) = (self.connection.object_server(), path(peripheral));
-        let (service, measurement) = peripheral.service();
-        let offered = [("service0010", service, measurement, "notify"), ("service0020", 0x180f, 0x2a19, "read")];
-        for (place, service, characteristic, flag) in offered {
-            let link = Arc::clone(&peripheral.link);
-            let value = if flag == "read" { vec![BATTERY_PERCENT] } else { Vec::new() };
+        for (place, service, characteristics) in offered(peripheral) {
             server.at(format!("{device}/{place}"), Service { uuid: uuid(service) }).await?;
-            let characteristic = Characteristic { device: peripheral.name.clone(), uuid: uuid(characteristic), flag, value, link };
-            server.at(format!("{device}/{place}/char0011"), characteristic).await?;
+            for (at, number, flag, value) in characteristics {
+                let (name, link) = (peripheral.name.clone(), Arc::clone(&peripheral.link));
+                let characteristic = Characteristic { device: name, uuid: uuid(number), flag, value, link };
+                server.at(format!("{device}/{place}/{at}"), characteristic).await?;
+            }
         }
-        let services = vec![uuid(service)];
+        let services = vec![uuid(peripheral.service().0)];
         let (address, name, link) = (peripheral.address.clone(), peripheral.name.clone(), Arc::clone(&peripheral.link));
         server.at(device, Device { address, name, services, link, trusted: false }).await?;
         Ok(())
@@ -131,13 +130,29 @@ impl Bluez {
 
     async fn forget(&self, peripheral: &Peripheral) -> Result<()> {
         let (server, device) = (self.connection.object_server(), path(peripheral));
-        for place in ["service0010", "service0020"] {
-            server.remove::<Characteristic, _>(format!("{device}/{place}/char0011")).await?;
+        for (place, _, characteristics) in offered(peripheral) {
+            for (at, ..) in characteristics {
+                server.remove::<Characteristic, _>(format!("{device}/{place}/{at}")).await?;
+            }
             server.remove::<Service, _>(format!("{device}/{place}")).await?;
         }
         server.remove::<Device, _>(device).await?;
         Ok(())
     }
+}
+
+/// A characteristic: its place, its 16-bit number, what may be done with it, its value.
+type Offer = (&'static str, u16, &'static str, Vec<u8>);
+
+/// What a device offers, by service: the measurement, the battery, and who made it.
+fn offered(peripheral: &Peripheral) -> [(&'static str, u16, Vec<Offer>); 3] {
+    let (service, measurement) = peripheral.service();
+    let serial = peripheral.address.replace(':', "").into_bytes();
+    [
+        ("service0010", service, vec![("char0011", measurement, "notify", Vec::new())]),
+        ("service0020", 0x180f, vec![("char0021", 0x2a19, "read", vec![BATTERY_PERCENT])]),
+        ("service0030", 0x180a, vec![("char0031", 0x2a24, "read", b"Simulated".to_vec()), ("char0033", 0x2a25, "read", serial)]),
+    ]
 }
 
 fn path(peripheral: &Peripheral) -> String {

@@ -40,6 +40,11 @@ impl Bus {
         self.daemon = launch(&self.config, &self.socket).await?;
         Ok(())
     }
+
+    /// Ends the bus for good.
+    pub async fn stop(mut self) {
+        let _ = self.daemon.kill().await;
+    }
 }
 
 async fn launch(config: &Path, socket: &Path) -> Result<Child> {

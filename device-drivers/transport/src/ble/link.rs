@@ -105,11 +105,17 @@ impl Session<()> {
         let notifications = call(held.0.notifications()).await?;
         let mut read = Vec::new();
         for feed in &spec.feeds {
-            let characteristic =
-                held.characteristic(feed.characteristic).ok_or(Down::FeedMissing { characteristic: feed.characteristic })?;
-            match feed.mode {
-                FeedMode::Notify | FeedMode::Indicate => call(held.0.subscribe(&characteristic)).await?,
-                FeedMode::Read => read.push((feed.characteristic, call(held.0.read(&characteristic)).await?)),
+            let characteristic = held.characteristic(feed.characteristic);
+            match (feed.mode, characteristic) {
+                (FeedMode::Notify | FeedMode::Indicate, Some(characteristic)) => call(held.0.subscribe(&characteristic)).await?,
+                (FeedMode::Notify | FeedMode::Indicate, None) => return Err(Down::FeedMissing { characteristic: feed.characteristic }),
+                // What is read once is a fact beside the measurement, such as a serial number; few devices offer all.
+                (FeedMode::Read, Some(characteristic)) => match call(held.0.read(&characteristic)).await {
+                    Ok(value) => read.push((feed.characteristic, value)),
+                    Err(reason) if reason == Down::PairingNeeded => return Err(reason),
+                    Err(reason) => tracing::debug!(%reason, "a characteristic could not be read"),
+                },
+                (FeedMode::Read, None) => {}
             }
         }
         Ok(Session { held, signals, notifications, read, feeds: spec.feeds.clone() })

@@ -14,7 +14,7 @@ const HEADER_BYTES: usize = 96;
 
 pub(crate) fn heads(db: Db<'_>) -> Result<Vec<Head>, StoreError> {
     let sql = "SELECT scope, author, run, next, head_hash FROM chains WHERE next > 0 ORDER BY scope, author, run";
-    db.all(format_args!("table chains"), sql, [], |row| read_head(row))
+    db.all(format_args!("table chains"), sql, [], read_head)
 }
 
 pub(crate) fn head(db: Db<'_>, chain: ChainId) -> Result<Option<Head>, StoreError> {
@@ -100,7 +100,7 @@ pub(crate) fn count_entries(db: Db<'_>, author: ReplicaId) -> Result<u64, StoreE
 
 pub(crate) fn oldest_after(db: Db<'_>, author: ReplicaId, acked: &[Head]) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT scope, author, run, next, head_hash FROM chains WHERE author = ?";
-    let own = db.all(format_args!("chains of author {author}"), sql, [author.0], |row| read_head(row))?;
+    let own = db.all(format_args!("chains of author {author}"), sql, [author.0], read_head)?;
     let mut oldest = None;
     for head in own {
         let next = acked.iter().find(|held| held.chain == head.chain).map_or(0, |held| held.next);
@@ -128,7 +128,8 @@ pub(crate) fn chain_row(db: Db<'_>, chain: ChainId) -> Result<i64, StoreError> {
     Ok(db.connection.last_insert_rowid())
 }
 
-fn known(db: Db<'_>, chain: ChainId) -> Result<Option<(i64, Head)>, StoreError> {
+/// A chain's row and how far it reaches.
+pub(crate) fn known(db: Db<'_>, chain: ChainId) -> Result<Option<(i64, Head)>, StoreError> {
     let sql = "SELECT scope, author, run, next, head_hash, id FROM chains WHERE scope = ? AND author = ? AND run = ?";
     let place = params![chain.scope.0, chain.author.0, chain.run.0];
     db.one(format_args!("{}", Named(chain)), sql, place, |row| Ok((row.get(5)?, read_head(row)?)))

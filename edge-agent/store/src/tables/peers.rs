@@ -23,7 +23,8 @@ pub(crate) fn put_receipt(db: Db<'_>, receipt: &Receipt) -> Result<(), StoreErro
 }
 
 pub(crate) fn dead_letters(db: Db<'_>) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "SELECT c.scope, c.author, c.run, d.seq, d.reason FROM dead_letters d JOIN chains c ON c.id = d.chain ORDER BY d.id LIMIT 1000";
+    let sql =
+        "SELECT c.scope, c.author, c.run, d.seq, d.reason FROM dead_letters d JOIN chains c ON c.id = d.chain ORDER BY d.id LIMIT 1000";
     db.all(format_args!("table dead_letters"), sql, [], |row| {
         let Count(seq) = row.get(3)?;
         Ok(DeadLetter { chain: chain_id(row, 0)?, seq, reason: row.get(4)? })
@@ -31,7 +32,8 @@ pub(crate) fn dead_letters(db: Db<'_>) -> Result<Vec<DeadLetter>, StoreError> {
 }
 
 pub(crate) fn put_dead_letter(db: Db<'_>, letter: &DeadLetter) -> Result<(), StoreError> {
-    let sql = "INSERT INTO dead_letters (chain, seq, reason) VALUES (?, ?, ?) ON CONFLICT (chain, seq) DO UPDATE SET reason = excluded.reason";
+    let sql =
+        "INSERT INTO dead_letters (chain, seq, reason) VALUES (?, ?, ?) ON CONFLICT (chain, seq) DO UPDATE SET reason = excluded.reason";
     let values = params![chain_row(db, letter.chain)?, Count(letter.seq), letter.reason];
     db.run(format_args!("dead letter {} of {}", letter.seq, Named(letter.chain)), sql, values)?;
     Ok(())

@@ -110,7 +110,8 @@ macro_rules! parameter {
 }
 
 const ALL: &[Interaction] = &[Interaction::Read, Interaction::Search, Interaction::Create, Interaction::Update];
-const NEVER_DELETED: &str = "a clinical record is not deleted: update the resource to entered-in-error (a Patient to active = false) instead";
+const NEVER_DELETED: &str =
+    "a clinical record is not deleted: update the resource to entered-in-error (a Patient to active = false) instead";
 
 /// Parameters of every document type.
 pub static COMMON: &[Parameter] =
@@ -124,12 +125,7 @@ pub static RESOURCES: &[Resource] = &[
         interactions: ALL,
         search: &[
             parameter!("identifier", Token, "Patient-identifier", ["identifier"]),
-            parameter!(
-                "name",
-                Text,
-                "Patient-name",
-                ["name.family", "name.given", "name.text", "name.prefix", "name.suffix"]
-            ),
+            parameter!("name", Text, "Patient-name", ["name.family", "name.given", "name.text", "name.prefix", "name.suffix"]),
             parameter!("family", Text, "individual-family", ["name.family"]),
             parameter!("given", Text, "individual-given", ["name.given"]),
             parameter!("birthdate", Date, "individual-birthdate", ["birthDate"]),

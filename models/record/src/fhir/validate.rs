@@ -125,7 +125,7 @@ impl Walk {
         }
         static EXTENDED: Structure = Structure { base: Base::Datatype, elements: &[], rules: &[] };
         let path = format!("{path}.{}", expression(name, element));
-        let mut one = |walk: &mut Self, path: &str, value: &Value| match value.as_object() {
+        let one = |walk: &mut Self, path: &str, value: &Value| match value.as_object() {
             Some(object) => walk.object(path, &EXTENDED, object, depth + 1),
             None => walk.error("structure", path, format!("_{name} must be an object with id or extension")),
         };
@@ -165,7 +165,7 @@ impl Walk {
             },
             Of::Resource => self.contained(path, value, depth),
             Of::Opaque => {
-                if !value.as_object().is_some_and(|object| !object.is_empty()) {
+                if value.as_object().is_none_or(Map::is_empty) {
                     self.wrong_type(path, "an object that is not empty", value);
                 }
             }

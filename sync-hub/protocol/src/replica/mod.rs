@@ -6,7 +6,7 @@ mod read;
 mod write;
 
 pub use accept::{Accepted, Refused, Source};
-pub use read::{MANUAL, Vitals, documents_of, frames_of, patient_scope};
+pub use read::{MANUAL, Vitals, documents_of, frames_of, parts_of, patient_scope};
 pub use write::CommitError;
 
 use crate::entropy::{Entropy, bytes};

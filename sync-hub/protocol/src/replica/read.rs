@@ -1,9 +1,10 @@
 //! Reading: vitals out of segments and the unsealed tail, documents of a patient, as FHIR's reader wants them.
 
 use super::{apply, damaged};
-use crate::store::{DocumentFilter, Scope, StoreError, Transaction};
+use crate::store::{DocumentFilter, Scope, StoreError, StoredDocument, Transaction};
 use record::binding::{Bindings, Owner};
-use record::id::{PatientId, ScopeId};
+use record::document::Document;
+use record::id::{DeviceId, PatientId, ScopeId};
 use record::ledger::body::Body;
 use record::series::{Frame, decode_tick};
 use record::time::Timestamp;
@@ -24,6 +25,8 @@ pub struct Vitals {
     pub from: Timestamp,
     /// Measured at or before.
     pub to: Timestamp,
+    /// Of this device only.
+    pub device: Option<DeviceId>,
 }
 
 /// The scope of a patient, from the store.
@@ -45,7 +48,11 @@ pub fn frames_of(tx: &mut dyn Transaction, vitals: &Vitals) -> Result<Vec<Frame>
     };
     let within = |at: Timestamp| vitals.from <= at && at <= vitals.to;
     let mut frames = Vec::new();
+    let asked = |device: &str| vitals.device.as_ref().is_none_or(|d| d.as_str() == device);
     for row in tx.segments(scope, vitals.waves, vitals.from, vitals.to, SEGMENT_LIMIT)? {
+        if !asked(&row.device) {
+            continue;
+        }
         let what = || format!("segment {}/{}", row.chain.run, row.seq);
         let entry = tx.entry(row.chain, row.seq)?.ok_or_else(|| damaged(&what(), &"the entry is missing"))?;
         let Ok(Body::Segment(segment)) = apply::open(&scopes, &entry.header, &entry.payload) else {
@@ -54,7 +61,7 @@ pub fn frames_of(tx: &mut dyn Transaction, vitals: &Vitals) -> Result<Vec<Frame>
         let sealed = segment.frames().map_err(|e| damaged(&what(), &e))?;
         frames.extend(sealed.into_iter().filter(|f| within(f.measured)));
     }
-    frames.extend(tail(tx, vitals, scope)?.into_iter().filter(|f| within(f.measured)));
+    frames.extend(tail(tx, vitals, scope)?.into_iter().filter(|f| within(f.measured) && asked(f.device.as_str())));
     frames.sort_by_key(|f| (f.measured, f.boot, f.first_seq));
     Ok(frames)
 }
@@ -99,6 +106,14 @@ pub const MANUAL: &str = "manual";
 
 fn in_bed(bindings: &Bindings, bed: &record::id::BedId, frame: &Frame, scope: ScopeId) -> bool {
     bindings.patient_in(bed, frame.measured).is_some_and(|(_, owner)| owner == scope)
+}
+
+/// The parts of a stored document.
+///
+/// # Errors
+/// Damaged bytes.
+pub fn parts_of(document: &StoredDocument) -> Result<Document, StoreError> {
+    postcard::from_bytes(&document.parts).map_err(|e| damaged(&format!("documents {}/{}", document.resource_type, document.id), &e))
 }
 
 /// Documents of a type, in one patient's scope if given, ids ascending.

@@ -1,4 +1,5 @@
 use crate::clinic::{Clinic, USER};
+use crate::wire::Authority;
 use axum::body::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
@@ -90,6 +91,26 @@ async fn a_client_gets_the_picture_then_what_changes() {
     assert_eq!(next(&mut socket).await, Message::text("bed 4"));
     assert_eq!(next(&mut socket).await, Message::binary(vec![1, 2]));
     assert_eq!(open.clinic.notes.lock().unwrap().last().unwrap().action, web::audit::Action::Watch);
+}
+
+#[tokio::test]
+async fn the_stream_opens_over_tls_too() {
+    let clinic = Clinic::open();
+    let ward = Arc::new(Ward { frames: broadcast::Sender::new(8), pictures: AtomicUsize::new(0) });
+    let router = clinic.router_with(None, Some(Live { source: ward, limits: LiveLimits::default(), origins: Vec::new() }));
+    let token = clinic.token(&router).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let authority = Authority::new();
+    tokio::spawn(serve(listener, router, Some(authority.server()), ConnectionLimits::default(), std::future::pending()));
+
+    let stream = TcpStream::connect(at).await.unwrap();
+    let sealed = authority.client(None).connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut request = format!("wss://localhost:{}/api/v1/live", at.port()).into_client_request().unwrap();
+    let offer = format!("lamplight.live.v1, lamplight.token.{token}");
+    request.headers_mut().insert("sec-websocket-protocol", offer.parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::client_async(request, sealed).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("picture 1"));
 }
 
 #[tokio::test]

@@ -14,13 +14,13 @@ use tokio_rustls::TlsConnector;
 use web::listener::{ConnectionLimits, serve};
 use web::tls::server_config;
 
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,11 +37,11 @@ impl Authority {
         roots.add(self.certificate.clone()).unwrap();
         roots
     }
-    fn server(&self) -> Arc<ServerConfig> {
+    pub fn server(&self) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue("localhost");
         server_config(vec![certificate], key, Some(self.roots())).unwrap()
     }
-    fn client(&self, own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>) -> TlsConnector {
+    pub fn client(&self, own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>) -> TlsConnector {
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -91,6 +91,22 @@ async fn tls_and_plain_share_one_port_and_a_client_certificate_is_seen() {
     let der: Vec<u8> = own.0.to_vec();
     let known = fetch(seal(&authority.client(Some(own)), at).await.unwrap(), "/sync/v1/peer").await;
     assert!(known.contains(&serde_json::to_string(&der).unwrap()), "{known}");
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_the_client_offers_it() {
+    let authority = Authority::new();
+    let (at, _stop) = start("127.0.0.1:0", Clinic::open().router(), Some(authority.server()), ConnectionLimits::default()).await;
+    let mut config = ClientConfig::clone(authority.client(None).config());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = seal(&TlsConnector::from(Arc::new(config)), at).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = axum::http::Request::get("https://localhost/sync/v1/peer").body(axum::body::Body::empty()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, axum::http::Version::HTTP_2));
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ export function firstAlerts(nowMs: number): AlertView[] {
     return [
         alert("a1", 5, "medium", "** NEWS2 9: SpO₂ 93 %, RR 22 /min", 340_000),
         alert("a2", 13, "high", "*** NEWS2 17: RR 24 /min, BP systolic 88 mmHg, pulse 134 /min", 95_000),
-        alert("a3", 1, "high", "*** NEWS2 14: SpO₂ 88 %, RR 26 /min", 12_000),
+        alert("a3", 1, "high", "*** NEWS2 13: SpO₂ 88 %, RR 26 /min", 12_000),
         alert("a4", 3, "low", "* NEWS2 at least 2: consciousness and oxygen never recorded", 1_200_000),
         {
             ...alert("a5", 16, "medium", "** NEWS2 single 3: consciousness Confusion", 1_900_000),

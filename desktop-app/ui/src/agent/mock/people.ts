@@ -34,9 +34,9 @@ type Row = [
 // name, age, gender, HR, SpO₂, RR, systolic, diastolic, temperature, O₂ L/min, ACVPU, NEWS2 points (RR SpO₂ O₂ SBP pulse ACVPU temp)
 const ROWS: Row[] = [
     ["Achieng, Grace", 34, "female", 78, 98, 16, 118, 74, 36.8, 0, 0, "0000000"],
-    ["Okafor, Samuel", 71, "male", 118, 88, 26, 98, 60, 38.4, 2, 0, "3322211"],
+    ["Okafor, Samuel", 71, "male", 118, 88, 26, 98, 60, 38.4, 2, 0, "3322201"],
     ["Wanjiru, Mary", 58, "female", 84, 96, 18, 134, 82, 37.1, 0, 0, "0000000"],
-    ["Mensah, Kofi", 45, "male", 96, 95, 20, 142, 88, 37.9, null, null, "010?1?0"],
+    ["Mensah, Kofi", 45, "male", 96, 95, 20, 142, 88, 37.9, null, null, "01?01?0"],
     ["Banda, Chikondi", 27, "female", 72, 99, 14, 112, 70, 36.6, 0, 0, "0000000"],
     ["Nakato, Prossy", 66, "female", 92, 93, 22, 108, 66, 38.2, 1, 0, "2221101"],
     ["Diallo, Amadou", 80, "male", 66, 94, 19, 148, 86, 36.2, 0, 0, "0100000"],

@@ -73,7 +73,7 @@ export function BedPanel({ bed, live, nowMs, onClose }: Props) {
                         {patient && live && bed.score && (
                             <section className="flex flex-col gap-2">
                                 <h3 className="font-semibold text-lg">{t.score.title(bed.score.name)}</h3>
-                                <ScoreChip bed={`panel-${bed.bed}`} score={bed.score} className="w-fit" />
+                                <ScoreChip bed={`panel-${bed.bed}`} score={bed.score} live={live} className="w-fit" />
                                 <p className="text-quiet">{scoreGaps(bed.score)}</p>
                                 <ScoreTable score={bed.score} />
                             </section>

@@ -5,11 +5,11 @@ import type { PatientView } from "../../agent/types";
 import { Button } from "../../components/Button";
 import { Choice } from "../../components/Choice";
 import { NumberPad } from "../../components/NumberPad";
+import { Once } from "../../components/once";
 import { timeWithSeconds } from "../../format/time";
 import { t } from "../../locales";
 import { useDrafts } from "./drafts";
 import { EMPTY_DRAFT, NUMBER_FIELDS, type NumberField, OXYGEN_FLOW, readDraft } from "./observations";
-import { Once } from "./once";
 
 /** Records a set measured by a person, for the patient named above it and nobody else. */
 export function RecordForm({ bed, patient }: { bed: string; patient: PatientView }) {

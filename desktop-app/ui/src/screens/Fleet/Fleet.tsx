@@ -1,9 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { fleet, type Health, incidents } from "../../agent/client";
+import { fleet, incidents } from "../../agent/client";
 import { failureOf } from "../../agent/failure";
-import type { Session } from "../../agent/session";
-import type { FleetView } from "../../agent/types";
+import type { FleetView, Health, Session } from "../../agent/types";
 import { Button } from "../../components/Button";
 import { Shape } from "../../components/Shape";
 import { count } from "../../format/number";

@@ -1,7 +1,7 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
-import { type Health, signIn } from "../../agent/client";
+import { signIn } from "../../agent/client";
 import { type Failure, failureOf } from "../../agent/failure";
-import type { Session } from "../../agent/session";
+import type { Health, Session } from "../../agent/types";
 import { Button } from "../../components/Button";
 import { NumberPad } from "../../components/NumberPad";
 import { useNow } from "../../components/useNow";

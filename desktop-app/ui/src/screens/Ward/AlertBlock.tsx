@@ -10,12 +10,28 @@ import { alertText, MARKS } from "../../format/alerts";
 import { duration, timeOfDay } from "../../format/time";
 import { t } from "../../locales";
 
+interface Props {
+    alert: AlertView;
+    /** Further alerts of the same patient that this block stands for. */
+    others: number;
+    nowMs: number;
+    /** Another alert was acknowledged a moment ago. */
+    resting: boolean;
+    onTaken(): void;
+}
+
 /**
  * One alert as a filled block: colour, flash, marks and shape together. Acknowledging shows as done only once the agent
  * has answered, because until then nobody else knows that somebody is going.
  */
-export function AlertBlock({ alert, others, nowMs }: { alert: AlertView; others: number; nowMs: number }) {
-    const taking = useMutation({ mutationFn: () => acknowledge(alert.id), onSuccess: takeAlert });
+export function AlertBlock({ alert, others, nowMs, resting, onTaken }: Props) {
+    const taking = useMutation({
+        mutationFn: () => acknowledge(alert.id),
+        onSuccess: (answer) => {
+            takeAlert(answer);
+            onTaken();
+        },
+    });
     const taken = alert.state === "acknowledged";
     const text = alertText(alert);
     return (
@@ -54,7 +70,7 @@ export function AlertBlock({ alert, others, nowMs }: { alert: AlertView; others:
                     look="onAlarm"
                     testId="alert-ack"
                     aria-label={t.alerts.acknowledgeLabel(alert.bed, text)}
-                    isDisabled={taking.isPending}
+                    isDisabled={taking.isPending || resting}
                     onPress={() => taking.mutate()}
                     className="min-h-13 shrink-0"
                 >

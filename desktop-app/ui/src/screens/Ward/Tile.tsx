@@ -44,7 +44,7 @@ export const Tile = memo(function Tile({ bed, live, isOpen, onOpen }: Props) {
                     </h2>
                     <div className="tile-label flex items-center justify-between gap-2">
                         <p className="truncate text-quiet">{patient ? identity(patient) : t.bed.emptyHelp}</p>
-                        {patient && <ScoreChip bed={bed.bed} score={live ? bed.score : undefined} />}
+                        {patient && <ScoreChip bed={bed.bed} score={bed.score} live={live} />}
                     </div>
                 </header>
                 {live && bed.score && <Gaps words={scoreGaps(bed.score)} />}

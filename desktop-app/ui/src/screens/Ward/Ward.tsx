@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Session } from "../../agent/session";
+import type { Session } from "../../agent/types";
 import { followWard, useWard } from "../../agent/wardStore";
 import { SyncLine } from "../../components/SyncLine";
 import { useAgentNow } from "../../components/useNow";
@@ -81,7 +81,9 @@ export function Ward({ who, onSignOut }: { who: Session; onSignOut(): void }) {
                     <BedPanel key={openView.bed} bed={openView} live={live} nowMs={nowMs} onClose={closeBed} />
                 )}
             </div>
-            <footer className="border-line border-t">{view && <SyncLine sync={view.sync} nowMs={nowMs} />}</footer>
+            <footer className="border-line border-t">
+                {view && <SyncLine sync={view.sync} live={live} nowMs={nowMs} />}
+            </footer>
         </div>
     );
 }

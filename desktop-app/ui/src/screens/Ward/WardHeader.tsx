@@ -1,4 +1,4 @@
-import type { Session } from "../../agent/session";
+import type { Session } from "../../agent/types";
 import { Button } from "../../components/Button";
 import { Choice } from "../../components/Choice";
 import { useTheme } from "../../components/theme";

@@ -59,7 +59,7 @@ impl Repeats {
         if !cuff.is_empty() {
             known.cuff = cuff;
         }
-        let is_new = |entry: &(Reading, String)| {
+        let mut is_new = |entry: &(Reading, String)| {
             let (code, time) = (entry.0.code, &entry.1);
             if of_cuff(code) {
                 return cuff_is_new;
@@ -70,7 +70,6 @@ impl Repeats {
             let now = charted(entry);
             known.timed.insert(code, now.clone()) != Some(now)
         };
-        let mut is_new = is_new;
         readings.into_iter().filter(|entry| is_new(entry)).map(|(reading, _)| reading).collect()
     }
 }

@@ -236,10 +236,8 @@ static SIGNATURE: Structure = datatype(
     &[],
 );
 const UNITS_OF_TIME: &[&str] = &["s", "min", "h", "d", "wk", "mo", "a"];
-pub(super) static TIMING: Structure = backbone(
-    &[many("event", prim(P::DateTime)), opt("repeat", Complex(&TIMING_REPEAT)), opt("code", Complex(&CODEABLE_CONCEPT))],
-    &[],
-);
+pub(super) static TIMING: Structure =
+    backbone(&[many("event", prim(P::DateTime)), opt("repeat", Complex(&TIMING_REPEAT)), opt("code", Complex(&CODEABLE_CONCEPT))], &[]);
 static TIMING_REPEAT: Structure = datatype(
     &[
         opt("bounds", Choice(&[("Duration", Complex(&QUANTITY)), ("Range", Complex(&RANGE)), ("Period", Complex(&PERIOD))])),

@@ -33,7 +33,14 @@ pub static OBSERVATION: Structure = resource(
         many("identifier", Complex(&IDENTIFIER)),
         many(
             "basedOn",
-            Reference(&["CarePlan", "DeviceRequest", "ImmunizationRecommendation", "MedicationRequest", "NutritionOrder", "ServiceRequest"]),
+            Reference(&[
+                "CarePlan",
+                "DeviceRequest",
+                "ImmunizationRecommendation",
+                "MedicationRequest",
+                "NutritionOrder",
+                "ServiceRequest",
+            ]),
         ),
         many(
             "partOf",
@@ -54,18 +61,10 @@ pub static OBSERVATION: Structure = resource(
         opt("encounter", Reference(&["Encounter"])),
         choice(
             "effective",
-            &[
-                ("DateTime", prim(P::DateTime)),
-                ("Period", Complex(&PERIOD)),
-                ("Timing", Complex(&TIMING)),
-                ("Instant", prim(P::Instant)),
-            ],
+            &[("DateTime", prim(P::DateTime)), ("Period", Complex(&PERIOD)), ("Timing", Complex(&TIMING)), ("Instant", prim(P::Instant))],
         ),
         opt("issued", prim(P::Instant)),
-        many(
-            "performer",
-            Reference(&["Practitioner", "PractitionerRole", "Organization", "CareTeam", "Patient", "RelatedPerson"]),
-        ),
+        many("performer", Reference(&["Practitioner", "PractitionerRole", "Organization", "CareTeam", "Patient", "RelatedPerson"])),
         choice("value", VALUE),
         opt("dataAbsentReason", Complex(&CODEABLE_CONCEPT)),
         many("interpretation", Complex(&CODEABLE_CONCEPT)),

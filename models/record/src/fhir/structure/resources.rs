@@ -48,8 +48,7 @@ static PATIENT_CONTACT: Structure = backbone(
     ],
     &[rules::PAT_1],
 );
-static PATIENT_COMMUNICATION: Structure =
-    backbone(&[one("language", Complex(&CODEABLE_CONCEPT)), opt("preferred", prim(P::Boolean))], &[]);
+static PATIENT_COMMUNICATION: Structure = backbone(&[one("language", Complex(&CODEABLE_CONCEPT)), opt("preferred", prim(P::Boolean))], &[]);
 static PATIENT_LINK: Structure = backbone(
     &[one("other", Reference(&["Patient", "RelatedPerson"])), one("type", Code(&["replaced-by", "replaces", "refer", "seealso"]))],
     &[],
@@ -98,11 +97,7 @@ static ENCOUNTER_PARTICIPANT: Structure = backbone(
     &[],
 );
 static ENCOUNTER_DIAGNOSIS: Structure = backbone(
-    &[
-        one("condition", Reference(&["Condition", "Procedure"])),
-        opt("use", Complex(&CODEABLE_CONCEPT)),
-        opt("rank", prim(P::PositiveInt)),
-    ],
+    &[one("condition", Reference(&["Condition", "Procedure"])), opt("use", Complex(&CODEABLE_CONCEPT)), opt("rank", prim(P::PositiveInt))],
     &[],
 );
 static ENCOUNTER_HOSPITALIZATION: Structure = backbone(
@@ -175,23 +170,15 @@ static DEVICE_UDI_CARRIER: Structure = backbone(
 static DEVICE_NAME: Structure = backbone(
     &[
         one("name", prim(P::String)),
-        one(
-            "type",
-            Code(&["udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"]),
-        ),
+        one("type", Code(&["udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"])),
     ],
     &[],
 );
-static DEVICE_SPECIALIZATION: Structure =
-    backbone(&[one("systemType", Complex(&CODEABLE_CONCEPT)), opt("version", prim(P::String))], &[]);
+static DEVICE_SPECIALIZATION: Structure = backbone(&[one("systemType", Complex(&CODEABLE_CONCEPT)), opt("version", prim(P::String))], &[]);
 static DEVICE_VERSION: Structure =
     backbone(&[opt("type", Complex(&CODEABLE_CONCEPT)), opt("component", Complex(&IDENTIFIER)), one("value", prim(P::String))], &[]);
 static DEVICE_PROPERTY: Structure = backbone(
-    &[
-        one("type", Complex(&CODEABLE_CONCEPT)),
-        many("valueQuantity", Complex(&QUANTITY)),
-        many("valueCode", Complex(&CODEABLE_CONCEPT)),
-    ],
+    &[one("type", Complex(&CODEABLE_CONCEPT)), many("valueQuantity", Complex(&QUANTITY)), many("valueCode", Complex(&CODEABLE_CONCEPT))],
     &[],
 );
 
@@ -213,8 +200,7 @@ pub static DETECTED_ISSUE: Structure = resource(
     ],
     &[],
 );
-static DETECTED_ISSUE_EVIDENCE: Structure =
-    backbone(&[many("code", Complex(&CODEABLE_CONCEPT)), many("detail", Reference(&[]))], &[]);
+static DETECTED_ISSUE_EVIDENCE: Structure = backbone(&[many("code", Complex(&CODEABLE_CONCEPT)), many("detail", Reference(&[]))], &[]);
 static DETECTED_ISSUE_MITIGATION: Structure = backbone(
     &[
         one("action", Complex(&CODEABLE_CONCEPT)),

@@ -1,0 +1,4 @@
+//! Lets Tauri read `tauri.conf.json` and embed the waiting page.
+fn main() {
+    tauri_build::build();
+}

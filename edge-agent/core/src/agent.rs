@@ -1,0 +1,329 @@
+//! The agent: one input in, effects out.
+
+use crate::MANUAL;
+use crate::alerting::{Alerts, Scored};
+use crate::association::Association;
+use crate::chart::{Chart, Charts, Whose};
+use crate::commands::{Actor, Command, CommandError};
+use crate::devices::Devices;
+use crate::effects::{Effect, Note};
+use crate::ingest::{Arrival, Links};
+use crate::input::{Input, LinkEvent, LinkId};
+use crate::patients::Patients;
+use crate::recovered::Recovered;
+use crate::series::Series;
+use crate::settings::Settings;
+use crate::writer::{Kind, Writer};
+use driver::{DecodeError, Fault, In};
+use edge_api::sync::{LinkState, SyncView};
+use protocol::Entropy;
+use record::id::{BedId, DeviceId, PatientId};
+use record::time::{Monotonic, Now};
+use risk::Score;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Scores are looked at again this often even if nothing arrives: values grow old.
+const RESCORE_EVERY_US: u64 = 10_000_000;
+/// A wake-up that would be earlier by less than this is not asked for anew.
+const WAKE_SLACK_US: u64 = 1_000;
+/// The score that raises alerts.
+pub(crate) const SCORE: &dyn Score = &risk::scores::news2::News2;
+
+/// The deciding part of one appliance.
+#[derive(Debug)]
+pub struct Agent {
+    pub(crate) settings: Settings,
+    pub(crate) association: Association,
+    pub(crate) patients: Patients,
+    pub(crate) devices: Devices,
+    pub(crate) links: Links,
+    pub(crate) charts: Charts,
+    pub(crate) scores: BTreeMap<PatientId, Scored>,
+    pub(crate) alerts: Alerts,
+    pub(crate) series: Series,
+    pub(crate) writer: Writer,
+    pub(crate) commands: VecDeque<Queued>,
+    pub(crate) command_was_last: bool,
+    /// Kinds of commits the store refused, until when they wait.
+    pub(crate) held_back: BTreeMap<Kind, Monotonic>,
+    pub(crate) set_up: bool,
+    pub(crate) setup_failures: u32,
+    pub(crate) manual: DeviceId,
+    pub(crate) manual_seq: u64,
+    pub(crate) sync: SyncView,
+    /// Beds whose view has changed, and when each was last sent.
+    pub(crate) beds_changed: BTreeSet<BedId>,
+    pub(crate) beds_shown: BTreeMap<BedId, Monotonic>,
+    pub(crate) to_score: BTreeSet<PatientId>,
+    pub(crate) losing: bool,
+    pub(crate) stopping: bool,
+    pub(crate) stopped: bool,
+    rescore_at: Monotonic,
+    wake_asked: Option<Monotonic>,
+}
+
+/// A command waiting for its turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub id: u64,
+    pub actor: Actor,
+    pub command: Command,
+    /// Commits of it that failed.
+    pub attempts: u32,
+}
+
+impl Agent {
+    /// An agent as the store left it. The first [`Agent::handle`] writes what is missing.
+    #[must_use]
+    pub fn new(settings: Settings, recovered: Recovered, now: Now) -> (Self, Vec<Effect>) {
+        let mut agent = Self {
+            association: Association::default(),
+            patients: Patients::default(),
+            devices: Devices::new(&settings.devices),
+            links: Links::new(settings.run),
+            charts: Charts::default(),
+            scores: BTreeMap::new(),
+            alerts: Alerts::default(),
+            series: Series::new(settings.seal_every_s, settings.seal_waves_every_s),
+            writer: Writer::new(settings.limits.waiting_bytes_max),
+            commands: VecDeque::new(),
+            command_was_last: false,
+            held_back: BTreeMap::new(),
+            set_up: false,
+            setup_failures: 0,
+            manual: manual(),
+            manual_seq: 0,
+            sync: unenrolled(now),
+            beds_changed: settings.beds.iter().cloned().collect(),
+            beds_shown: BTreeMap::new(),
+            to_score: BTreeSet::new(),
+            losing: false,
+            stopping: false,
+            stopped: false,
+            rescore_at: now.mono,
+            wake_asked: Some(now.mono),
+            settings,
+        };
+        let mut out = agent.recover(recovered, now);
+        out.push(Effect::WakeAt(now.mono));
+        (agent, out)
+    }
+
+    /// Takes one input, yields what to do. `now` never decides whether, only when; `entropy` names new things.
+    pub fn handle(&mut self, now: Now, entropy: &mut dyn Entropy, input: Input) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.on_time(now, &mut out);
+        match input {
+            Input::Link { link, device, event } => self.link(now, link, device, event, &mut out),
+            Input::Committed { token, result } => self.durable(now, token, &result, &mut out),
+            Input::CommitFailed { token, reason, retry_ms } => self.failed(now, token, reason, retry_ms, &mut out),
+            Input::Command { id, actor, command } => self.queue(id, actor, command, &mut out),
+            Input::Changed(documents) => self.take_documents(&documents, now, &mut out),
+            Input::BindingsChanged(versions) => {
+                let changed: Vec<_> = versions.iter().map(|(_, binding)| binding.clone()).collect();
+                self.association.apply(versions);
+                self.rebound(&changed, now);
+            }
+            Input::Scopes(scopes) => self.association.know_scopes(scopes),
+            Input::Sync(view) => {
+                if self.sync != view {
+                    self.sync = view.clone();
+                    out.push(edge_api::live::LiveMessage::Sync(view).into());
+                }
+            }
+            Input::Wake => {}
+            Input::Stop => self.stopping = true,
+        }
+        self.score(now);
+        self.write(now, entropy, &mut out);
+        self.show(now, &mut out);
+        self.ask_to_wake(now, &mut out);
+        out
+    }
+
+    fn on_time(&mut self, now: Now, out: &mut Vec<Effect>) {
+        for (link, device) in self.links.due(now.mono) {
+            let arrival = self.hear(now, link, In::Wake);
+            self.arrived(now, link, &device, arrival, out);
+        }
+        self.devices.on_time(now.mono);
+        self.series.on_time(now.wall);
+        if self.rescore_at <= now.mono {
+            self.rescore_at = now.mono.plus_micros(RESCORE_EVERY_US);
+            self.association.refresh(now.wall);
+            self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
+        }
+    }
+
+    fn link(&mut self, now: Now, link: LinkId, id: DeviceId, event: LinkEvent, out: &mut Vec<Effect>) {
+        let Some(device) = self.devices.get_mut(&id) else {
+            out.push(Effect::Note(Note::UnknownDevice(id)));
+            return;
+        };
+        if self.stopping {
+            return;
+        }
+        match event {
+            LinkEvent::Connecting => device.connecting("connecting"),
+            LinkEvent::Connected => self.open(now, link, &id, out),
+            LinkEvent::Bytes(channel, bytes) => {
+                if !self.links.is_up(link) {
+                    self.open(now, link, &id, out);
+                }
+                let Some(device) = self.devices.get_mut(&id).filter(|_| self.links.is_up(link)) else { return };
+                device.heard(now);
+                let limit = self.settings.limits.arrival_bytes_max;
+                let arrival = if bytes.len() > limit {
+                    let fault = Fault::new(DecodeError::Oversized { limit }, bytes.len());
+                    Arrival { faults: vec![fault], ..Arrival::default() }
+                } else {
+                    self.hear(now, link, In::Bytes(channel, &bytes))
+                };
+                self.arrived(now, link, &id, arrival, out);
+            }
+            LinkEvent::Disconnected { reason } => {
+                let arrival = self.hear(now, link, In::Disconnected);
+                self.arrived(now, link, &id, arrival, out);
+                self.links.close(link);
+                if !self.links.has(&id)
+                    && let Some(device) = self.devices.get_mut(&id)
+                {
+                    device.down(&reason);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Now, link: LinkId, id: &DeviceId, out: &mut Vec<Effect>) {
+        let Some(device) = self.devices.get_mut(id) else { return };
+        if let Err(note) = self.links.open(link, &device.setting) {
+            device.down("this version cannot read it: check the profile's protocol and the number of links");
+            out.push(Effect::Note(note));
+            return;
+        }
+        device.connecting("connected, waiting for the first data");
+        let arrival = self.hear(now, link, In::Connected);
+        self.arrived(now, link, id, arrival, out);
+    }
+
+    fn hear(&mut self, now: Now, link: LinkId, input: In<'_>) -> Arrival {
+        let (association, patients) = (&mut self.association, &self.patients);
+        self.links.hear(link, now, input, self.writer.is_full(), |frame| association.place(frame, patients).bed)
+    }
+
+    fn arrived(&mut self, now: Now, link: LinkId, id: &DeviceId, arrival: Arrival, out: &mut Vec<Effect>) {
+        let Some(device) = self.devices.get_mut(id) else { return };
+        out.extend(arrival.send.into_iter().map(|(channel, bytes)| Effect::Send { link, channel, bytes }));
+        out.extend(arrival.notes.into_iter().map(Effect::Note));
+        arrival.about.iter().for_each(|about| device.about(about));
+        if let Some(us) = arrival.offset_us {
+            device.clock_offset(us);
+        }
+        if let Some(last) = arrival.faults.last()
+            && let Some(count) = device.faulty(arrival.faults.len() as u64, now.mono)
+        {
+            out.push(Effect::Note(Note::unreadable(id, last, count)));
+        }
+        for frame in arrival.frames {
+            let samples = self.writer.push(frame);
+            if samples > 0 {
+                self.losing = true;
+                if device.lost_waves(samples) {
+                    out.push(Effect::Note(Note::WavesDropped { samples }));
+                }
+            }
+        }
+        if arrival.refused {
+            self.losing = true;
+            if device.lost_readings() {
+                out.push(Effect::Note(Note::ReadingsRefused { device: id.clone() }));
+            }
+        }
+        for (boot, channel, bytes) in arrival.acknowledge {
+            self.writer.acknowledge(link, boot, channel, bytes);
+        }
+        self.release(out);
+    }
+
+    /// Sends the acknowledgements whose readings are durable, over links that still are what they were.
+    pub(crate) fn release(&mut self, out: &mut Vec<Effect>) {
+        for ready in self.writer.released() {
+            if self.links.boot_of(ready.link) == Some(ready.boot) {
+                out.push(Effect::Send { link: ready.link, channel: ready.channel, bytes: ready.bytes });
+            }
+        }
+    }
+
+    fn queue(&mut self, id: u64, actor: Actor, command: Command, out: &mut Vec<Effect>) {
+        let waiting = self.commands.len();
+        let refused = if self.stopping {
+            Some(CommandError::Stopping)
+        } else {
+            (waiting >= self.settings.limits.commands_max).then_some(CommandError::Busy { waiting })
+        };
+        match refused {
+            Some(error) => out.push(Effect::Reply { id, result: Err(error) }),
+            None => self.commands.push_back(Queued { id, actor, command, attempts: 0 }),
+        }
+    }
+
+    fn score(&mut self, now: Now) {
+        if self.to_score.is_empty() {
+            return;
+        }
+        let wanted = std::mem::take(&mut self.to_score);
+        let occupied: Vec<(BedId, PatientId)> = self.association.occupied().map(|(b, p)| (b.clone(), p.clone())).collect();
+        self.scores.retain(|patient, _| occupied.iter().any(|(_, p)| p == patient));
+        for (bed, patient) in occupied.into_iter().filter(|(_, patient)| wanted.contains(patient)) {
+            let empty = Chart::default();
+            let chart = self.charts.get(&Whose::Patient(patient.clone())).unwrap_or(&empty);
+            // Somebody whose Patient has not arrived yet is scored as of unknown age: no score would be the greater danger.
+            let subject = self.patients.get(&patient).map(|person| person.subject(now.wall)).unwrap_or_default();
+            let inputs = chart.for_scores(subject);
+            let scored = Scored { bed: bed.clone(), result: SCORE.assess(&inputs, now.wall), inputs, trigger: chart.trigger };
+            self.alerts.follow(&patient, &scored, now.mono);
+            self.scores.insert(patient, scored);
+            self.beds_changed.insert(bed);
+        }
+    }
+
+    fn ask_to_wake(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let asked = [
+            self.links.wake_at(),
+            self.devices.wake_at(),
+            self.series.wake_at(now),
+            self.alerts.wake_at(),
+            self.writer.retry_at(),
+            self.held_back.values().copied().filter(|at| *at > now.mono).min(),
+            self.next_show(now),
+            Some(self.rescore_at),
+        ];
+        // What is due already waits for the commit under way, not for time.
+        let Some(next) = asked.into_iter().flatten().filter(|at| *at > now.mono).min() else { return };
+        if self.wake_asked.is_none_or(|at| at <= now.mono || next.plus_micros(WAKE_SLACK_US) < at) {
+            self.wake_asked = Some(next);
+            out.push(Effect::WakeAt(next));
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant with the shape of an id")]
+fn manual() -> DeviceId {
+    MANUAL.parse().expect("a FHIR id")
+}
+
+fn unenrolled(now: Now) -> SyncView {
+    SyncView {
+        state: LinkState::Unenrolled,
+        since_ms: now.wall.millis(),
+        waiting: 0,
+        oldest_waiting_ms: None,
+        last_sync_ms: None,
+        digest_equal: None,
+        digest: String::new(),
+        problem: None,
+        entries_written: 0,
+        entries_sent: 0,
+        entries_acked: 0,
+    }
+}

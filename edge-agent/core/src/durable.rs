@@ -1,0 +1,254 @@
+//! What happens once something is durable: charts move, screens and the network are told, devices are acknowledged.
+//! Recovery is the same path, walked with what the store held.
+
+use crate::MANUAL;
+use crate::agent::Agent;
+use crate::association::Placed;
+use crate::chart::Whose;
+use crate::commands::{CommandError, CommandReply, Reply};
+use crate::effects::{Effect, LiveEvent, Note, Telemetry};
+use crate::recovered::Recovered;
+use crate::writer::{COMMAND_ATTEMPTS, Kind};
+use edge_api::bed::Saved;
+use edge_api::live::{LiveMessage, Stored, WaveHeader};
+use protocol::Committed;
+use protocol::commit::DocumentState;
+use record::binding::{Binding, Bound};
+use record::id::{BedId, DeviceId};
+use record::observation::Quality;
+use record::series::Frame;
+use record::time::Now;
+use risk::Source;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a kind of commit that was refused waits while others go on.
+const HELD_BACK_US: u64 = 1_000_000;
+
+impl Agent {
+    /// Takes in what the store held.
+    pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
+        let mut out = Vec::new();
+        let Recovered { bindings, patients, scopes, devices, alerts, recent, ticks, sealed_through } = recovered;
+        self.association.know_scopes(scopes);
+        self.association.apply(bindings);
+        self.association.refresh(now.wall);
+        for patient in &patients {
+            if self.patients.take(patient).is_none() {
+                out.push(Effect::Note(Note::UnusableDocument { resource_type: "Patient" }));
+            }
+        }
+        for device in &devices {
+            let id: Option<DeviceId> = device.get("id").and_then(|id| id.as_str()).and_then(|id| id.parse().ok());
+            if let Some(device) = id.and_then(|id| self.devices.get_mut(&id)) {
+                device.documented = true;
+            }
+        }
+        for alert in &alerts {
+            self.alerts.take(alert, &self.patients, now.wall, None);
+        }
+        for frame in &recent {
+            self.chart(frame, false);
+        }
+        let sealed: BTreeMap<_, _> = sealed_through.into_iter().map(|(device, boot, waves, next)| ((device, boot, waves), next)).collect();
+        let (count, mut samples) = (ticks.len(), 0u64);
+        for (tick, frames) in ticks {
+            for frame in frames {
+                let through = |waves: bool| sealed.get(&(frame.device.to_string(), frame.boot, waves)).copied().unwrap_or(0);
+                let numerics_end = frame.first_seq.saturating_add(frame.numerics.len() as u64);
+                let done = [numerics_end <= through(false), frame.first_seq.saturating_add(frame.len()) <= through(true)];
+                samples += if done[0] { 0 } else { frame.numerics.len() as u64 } + if done[1] { 0 } else { frame.waves.len() as u64 };
+                self.links.remember(&frame);
+                self.chart(&frame, false);
+                self.series.take(Some(tick), frame, done);
+            }
+        }
+        // What an earlier run left is sealed at once: its sessions are over.
+        self.series.all_due();
+        if count > 0 {
+            out.push(Effect::Note(Note::Recovered { ticks: count, samples }));
+        }
+        self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
+        out
+    }
+
+    /// The commit of this token is durable.
+    pub(crate) fn durable(&mut self, now: Now, token: u64, result: &Committed, out: &mut Vec<Effect>) {
+        let Some(done) = self.writer.succeeded(token) else { return };
+        self.held_back.remove(&done.kind);
+        if let Some(cut) = &done.cut {
+            self.series.sealed(cut);
+        }
+        if !done.bindings.is_empty() {
+            self.association.apply_own(done.bindings.iter().cloned(), now);
+            self.rebound(&done.bindings, now);
+        }
+        self.release(out);
+        self.take_documents(&result.documents, now, out);
+        if let Some(last) = done.frames.last() {
+            let count = |of: fn(&Frame) -> u64| u32::try_from(done.frames.iter().map(of).sum::<u64>()).unwrap_or(u32::MAX);
+            let stored = Stored {
+                numerics: count(|f| f.numerics.len() as u64),
+                wave_samples: count(Frame::wave_samples),
+                arrived_us: last.arrived.0,
+                stored_us: now.wall.0,
+            };
+            out.push(LiveMessage::Stored(stored).into());
+        }
+        let mut telemetry = Vec::new();
+        for frame in done.frames {
+            let placed = self.chart(&frame, true);
+            show_waves(&frame, &placed, out);
+            telemetry.extend(frame.numerics.iter().map(|numeric| Telemetry {
+                bed: placed.bed.clone(),
+                patient: placed.patient().cloned(),
+                device: frame.device.clone(),
+                code: numeric.code.to_string(),
+                value: numeric.value.clone().ok(),
+                unit: numeric.unit.ucum(),
+                status: numeric.status(),
+                measured: frame.measured,
+                arrived: frame.arrived,
+            }));
+            if frame.device == self.manual {
+                self.manual_seq = self.manual_seq.max(frame.first_seq.saturating_add(frame.len()));
+            }
+            self.series.take(result.tick, frame, [false, false]);
+        }
+        if !telemetry.is_empty() {
+            out.push(Effect::Telemetry(telemetry));
+        }
+        if let Some(reply) = done.reply {
+            self.commands.pop_front();
+            out.push(self.reply(reply, now));
+        }
+        if self.losing && !self.writer.has_frames() {
+            self.losing = false;
+            self.devices.iter_mut().for_each(crate::devices::Device::storing_caught_up);
+        }
+    }
+
+    /// Nothing of the commit of this token was kept. Frames stay queued; everything else is asked for again.
+    pub(crate) fn failed(&mut self, now: Now, token: u64, reason: String, retry_ms: u64, out: &mut Vec<Effect>) {
+        let Some(failed) = self.writer.failed(token, now, retry_ms) else { return };
+        out.push(Effect::Note(Note::CommitFailed { reason: reason.clone(), failures: self.writer.failures }));
+        match failed.kind {
+            Kind::Tick => {}
+            Kind::Command => {
+                let Some(command) = self.commands.front_mut() else { return };
+                command.attempts += 1;
+                if command.attempts >= COMMAND_ATTEMPTS
+                    && let Some(command) = self.commands.pop_front()
+                {
+                    out.push(Effect::Reply { id: command.id, result: Err(CommandError::NotSaved { reason }) });
+                }
+            }
+            Kind::Setup | Kind::Alerts | Kind::Cut => {
+                if failed.kind == Kind::Setup {
+                    // What the store refuses again and again is for a person to look at, not to be asked for all day.
+                    self.setup_failures += 1;
+                    self.set_up = self.setup_failures >= COMMAND_ATTEMPTS;
+                }
+                self.held_back.insert(failed.kind, now.mono.plus_micros(HELD_BACK_US));
+            }
+        }
+    }
+
+    /// Documents as they are durable, whoever wrote them.
+    pub(crate) fn take_documents(&mut self, documents: &[DocumentState], now: Now, out: &mut Vec<Effect>) {
+        for document in documents {
+            match document.resource_type.as_str() {
+                "Patient" => match self.patients.take(&document.json) {
+                    Some(patient) => {
+                        self.beds_changed.extend(self.association.occupied().filter(|(_, p)| **p == patient).map(|(bed, _)| bed.clone()));
+                        self.to_score.insert(patient);
+                    }
+                    None => out.push(Effect::Note(Note::UnusableDocument { resource_type: "Patient" })),
+                },
+                "Device" => {
+                    let id: Option<DeviceId> = document.id.as_str().parse().ok();
+                    if let Some(device) = id.and_then(|id| self.devices.get_mut(&id)) {
+                        device.documented = true;
+                    }
+                }
+                "DetectedIssue" => {
+                    let view = self.alerts.take(document, &self.patients, now.wall, Some(now.mono));
+                    out.extend(view.map(|view| Effect::from(LiveMessage::Alert(view))));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Bindings have changed: values go to their owners, and what waits to be sealed is cut here.
+    pub(crate) fn rebound(&mut self, bindings: &[Binding], now: Now) {
+        self.association.refresh(now.wall);
+        let beds: BTreeSet<&BedId> = bindings.iter().map(|b| &b.bed).collect();
+        let moved = |device: &DeviceId| bindings.iter().any(|b| matches!(&b.what, Bound::Device(d) if d == device));
+        let association = &self.association;
+        self.series.devices_due(|device| {
+            device.as_str() == MANUAL || moved(device) || association.bed_of(device).is_some_and(|bed| beds.contains(bed))
+        });
+        let (association, patients) = (&mut self.association, &self.patients);
+        self.charts.rehome(|point| {
+            let demo = point.numeric.quality == Quality::Demo;
+            association.place_at(&point.device, point.measured, demo, patients).whose()
+        });
+        for (bed, _) in self.association.occupied() {
+            self.charts.clear(&Whose::EmptyBed(bed.clone()));
+        }
+        let association = &self.association;
+        self.charts.prune(|whose| match whose {
+            Whose::Patient(patient) => association.occupied().any(|(_, p)| p == patient),
+            Whose::EmptyBed(_) => true,
+        });
+        self.beds_changed.extend(self.settings.beds.iter().cloned());
+        self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
+        self.devices.iter_mut().for_each(|device| device.touched = true);
+    }
+
+    /// Puts a durable frame on the chart it belongs to.
+    fn chart(&mut self, frame: &Frame, heard: bool) -> Placed {
+        let placed = self.association.place(frame, &self.patients);
+        if let Some(device) = self.devices.get_mut(&frame.device) {
+            device.filed(placed.why);
+        }
+        if let Some(whose) = placed.whose() {
+            let source = if frame.device == self.manual { Source::Spot } else { self.devices.source(&frame.device) };
+            self.charts.take(whose, frame, source, heard);
+        }
+        self.beds_changed.extend(placed.bed.clone());
+        self.to_score.extend(placed.patient().filter(|_| !frame.numerics.is_empty()).cloned());
+        placed
+    }
+
+    fn reply(&self, reply: Reply, now: Now) -> Effect {
+        match reply {
+            Reply::Saved { id } => {
+                Effect::Reply { id, result: Ok(CommandReply::Saved(Saved { durable: true, saved_ms: now.wall.millis() })) }
+            }
+            Reply::Alert { id, alert } => {
+                let view = self.alerts.view(&alert).cloned();
+                let result = view.map(|view| CommandReply::Alert(Box::new(view)));
+                Effect::Reply { id, result: result.ok_or_else(|| CommandError::UnknownAlert { alert: alert.to_string() }) }
+            }
+        }
+    }
+}
+
+/// Sends a frame's waves to the screens of the bed it is filed to.
+fn show_waves(frame: &Frame, placed: &Placed, out: &mut Vec<Effect>) {
+    let Some(bed) = placed.bed.as_ref().filter(|_| placed.whose().is_some()) else { return };
+    out.extend(frame.waves.iter().map(|wave| {
+        let header = WaveHeader {
+            bed: bed.to_string(),
+            code: wave.code.to_string(),
+            rate_hz: wave.rate_hz.to_f64(),
+            scale: wave.scale.to_f64(),
+            unit: wave.unit.ucum().to_owned(),
+            arrived_us: frame.arrived.0,
+            n: u32::try_from(wave.raw.len()).unwrap_or(u32::MAX),
+            good: wave.good,
+        };
+        Effect::Live(LiveEvent::Wave { header, raw: wave.raw.clone() })
+    }));
+}

@@ -1,0 +1,310 @@
+//! What the next commit asks for: a person's command, else what the box itself has to write.
+//!
+//! Commands are checked when their turn comes, against what is durable at that moment, so that two of them cannot both
+//! be right about the same bed.
+
+use crate::agent::{Agent, Queued};
+use crate::commands::{Actor, Command, CommandError, CommandReply, Reply};
+use crate::effects::Effect;
+use crate::writer::{Kind, Wanted};
+use edge_api::alert::AlertState;
+use edge_api::bed::{ObservedValue, Observe, Saved};
+use protocol::{Draft, Entropy, Where};
+use record::code::Code;
+use record::decimal::Decimal;
+use record::id::{BedId, DeviceId, PatientId, ResourceId, new_resource_id};
+use record::ledger::Act;
+use record::ledger::body::AuditEvent;
+use record::observation::Quality;
+use record::series::{Frame, Numeric};
+use record::time::{Now, Timestamp};
+use record::unit::Unit;
+use serde_json::{Value, json};
+
+/// Values in one set.
+const VALUES_MAX: usize = 32;
+/// Characters of a reason.
+const REASON_MAX: usize = 512;
+/// How far a person's clock may be ahead.
+const AHEAD_MAX_US: i64 = 60_000_000;
+
+/// What a command comes to.
+enum Plan {
+    /// It is so already.
+    Done(CommandReply),
+    /// This must be written.
+    Write { action: &'static str, what: Vec<String>, drafts: Vec<Draft>, frames: Vec<Frame>, reply: Reply },
+}
+
+impl Agent {
+    /// Begins the next commit if none is under way and there is something to write.
+    pub(crate) fn write(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) {
+        if !self.writer.is_free(now.mono) {
+            return;
+        }
+        let first = if self.command_was_last { self.own(now, entropy, out) } else { None };
+        let wanted = first.or_else(|| self.next_command(now, entropy, out)).or_else(|| self.own(now, entropy, out));
+        let wanted = wanted.or_else(|| self.writer.has_frames().then(|| Wanted::system(Kind::Tick, Vec::new())));
+        match wanted {
+            Some(wanted) => {
+                self.command_was_last = wanted.kind == Kind::Command;
+                out.push(self.writer.begin(wanted));
+            }
+            None if self.stopping && self.series.is_empty() && !self.stopped => {
+                self.stopped = true;
+                out.push(Effect::Stopped);
+            }
+            None => {}
+        }
+    }
+
+    /// What the box itself has to write, gravest first.
+    fn own(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Option<Wanted> {
+        let held_back = |kind: Kind| self.held_back.get(&kind).is_some_and(|until| *until > now.mono);
+        let (alerts, setup, cut) = (!held_back(Kind::Alerts), !held_back(Kind::Setup), !held_back(Kind::Cut));
+        if alerts {
+            let drafts = self.alert_drafts(now, entropy);
+            if !drafts.is_empty() {
+                return Some(Wanted::system(Kind::Alerts, drafts));
+            }
+        }
+        if setup && !self.set_up {
+            let drafts = self.setup_drafts(now, entropy);
+            if !drafts.is_empty() {
+                return Some(Wanted::system(Kind::Setup, drafts));
+            }
+            self.set_up = true;
+        }
+        if self.stopping {
+            self.series.all_due();
+        }
+        if cut && self.series.has_due() {
+            let mut cut = self.series.cut(&mut self.association, &self.patients);
+            out.extend(cut.notes.drain(..).map(Effect::Note));
+            if !cut.drafts.is_empty() {
+                let drafts = std::mem::take(&mut cut.drafts);
+                return Some(Wanted { cut: Some(cut), ..Wanted::system(Kind::Cut, drafts) });
+            }
+        }
+        None
+    }
+
+    fn alert_drafts(&mut self, now: Now, entropy: &mut dyn Entropy) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for (patient, scored) in &self.scores {
+            let whose = crate::chart::Whose::Patient(patient.clone());
+            let empty = crate::chart::Chart::default();
+            let chart = self.charts.get(&whose).unwrap_or(&empty);
+            drafts.extend(self.alerts.wanted(patient, scored, chart, now.mono, || new_id(entropy)));
+        }
+        drafts
+    }
+
+    /// FHIR Devices of configured devices, and the bindings they are configured with at the first start.
+    fn setup_drafts(&self, now: Now, entropy: &mut dyn Entropy) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for device in self.devices.iter() {
+            if !device.documented {
+                drafts.push(Draft::Create { place: Where::Site, resource: device_resource(&device.view(None), &device.setting.profile) });
+            }
+            let setting = &device.setting;
+            if let Some(bed) = setting.bed.as_ref().filter(|bed| self.settings.beds.contains(bed) && !self.association.was_bound(&setting.id)) {
+                let bindings = self.association.put_device(&setting.id, bed, false, now, new_id(entropy));
+                drafts.extend(bindings.unwrap_or_default().into_iter().map(Draft::Bind));
+            }
+        }
+        drafts
+    }
+
+    /// The next command that must be written; those that need nothing, or are refused, are answered on the way. A command
+    /// leaves the queue when its commit is answered.
+    fn next_command(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Option<Wanted> {
+        while let Some(queued) = self.commands.front().cloned() {
+            let Queued { id, actor, command, .. } = queued;
+            let result = match self.plan(id, &actor, command.clone(), now, entropy) {
+                Ok(Plan::Write { action, what, mut drafts, frames, reply }) => {
+                    let Actor { user, session } = actor;
+                    let audit = AuditEvent { at: now.wall, user: user.clone(), session: session.clone(), action: action.to_owned(), what, ok: true };
+                    drafts.push(Draft::Audit(vec![audit]));
+                    let act = Act { user, session, reason: reason_of(&command) };
+                    return Some(Wanted { kind: Kind::Command, act, drafts, frames, cut: None, reply: Some(reply) });
+                }
+                Ok(Plan::Done(reply)) => Ok(reply),
+                Err(error) => Err(error),
+            };
+            self.commands.pop_front();
+            out.push(Effect::Reply { id, result });
+        }
+        None
+    }
+
+    fn plan(&self, id: u64, actor: &Actor, command: Command, now: Now, entropy: &mut dyn Entropy) -> Result<Plan, CommandError> {
+        let saved = || CommandReply::Saved(Saved { durable: true, saved_ms: now.wall.millis() });
+        match command {
+            Command::PlacePatient { bed, request } => {
+                let bed = self.bed(&bed)?;
+                let patient = request.patient.as_deref().map(|p| self.patient(p)).transpose()?;
+                let bindings = self.association.put_patient(&bed, patient.as_ref(), now, new_id(entropy))?;
+                if bindings.is_empty() {
+                    return Ok(Plan::Done(saved()));
+                }
+                let what = patient.iter().map(|p| format!("Patient/{p}")).collect();
+                let drafts = bindings.into_iter().map(Draft::Bind).collect();
+                Ok(Plan::Write { action: "place", what, drafts, frames: Vec::new(), reply: Reply::Saved { id } })
+            }
+            Command::AttachDevice { bed, device, request } => {
+                let bed = self.bed(&bed)?;
+                let known: Option<DeviceId> = device.parse().ok().filter(|d| self.devices.get(d).is_some());
+                let device = known.ok_or_else(|| CommandError::UnknownDevice { device: cut(&device) })?;
+                let bindings = self.association.put_device(&device, &bed, request.move_from_other_bed, now, new_id(entropy))?;
+                if bindings.is_empty() {
+                    return Ok(Plan::Done(saved()));
+                }
+                let drafts = bindings.into_iter().map(Draft::Bind).collect();
+                let what = vec![format!("Device/{device}")];
+                Ok(Plan::Write { action: "attach", what, drafts, frames: Vec::new(), reply: Reply::Saved { id } })
+            }
+            Command::Observe { bed, request } => {
+                let bed = self.bed(&bed)?;
+                let frame = self.observed(&bed, &request, now)?;
+                let what = vec![format!("Patient/{}", request.patient)];
+                Ok(Plan::Write { action: "observe", what, drafts: Vec::new(), frames: vec![frame], reply: Reply::Saved { id } })
+            }
+            Command::AcknowledgeAlert { alert, answer } => {
+                reason_fits(answer.reason.as_deref())?;
+                let (alert, view) = self.alert(&alert)?;
+                match view.state {
+                    AlertState::Resolved => Err(CommandError::AlreadyResolved { alert: alert.to_string() }),
+                    AlertState::Acknowledged => Ok(Plan::Done(CommandReply::Alert(Box::new(view)))),
+                    AlertState::Created => {
+                        let drafts = vec![Draft::Acknowledge { alert: alert.clone(), by: actor.user.clone(), at: now.wall }];
+                        Ok(self.answer("acknowledge", drafts, id, alert))
+                    }
+                }
+            }
+            Command::ResolveAlert { alert, answer } => {
+                reason_fits(answer.reason.as_deref())?;
+                let (alert, view) = self.alert(&alert)?;
+                match self.alerts.close(&alert).filter(|_| view.state != AlertState::Resolved) {
+                    None => Ok(Plan::Done(CommandReply::Alert(Box::new(view)))),
+                    Some(elements) => {
+                        let resource_type = "DetectedIssue".to_owned();
+                        let drafts = vec![Draft::Update { resource_type, id: alert.clone(), elements, if_match: None }];
+                        Ok(self.answer("resolve", drafts, id, alert))
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&self, action: &'static str, drafts: Vec<Draft>, id: u64, alert: ResourceId) -> Plan {
+        let patient = self.alerts.patient_of(&alert).map(|p| format!("Patient/{p}"));
+        let what = std::iter::once(format!("DetectedIssue/{alert}")).chain(patient).collect();
+        Plan::Write { action, what, drafts, frames: Vec::new(), reply: Reply::Alert { id, alert } }
+    }
+
+    fn bed(&self, bed: &str) -> Result<BedId, CommandError> {
+        let beds = &self.settings.beds;
+        beds.iter().find(|b| b.as_str() == bed).cloned().ok_or_else(|| CommandError::UnknownBed {
+            bed: cut(bed),
+            known: beds.iter().map(BedId::as_str).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn patient(&self, patient: &str) -> Result<PatientId, CommandError> {
+        let known: Option<PatientId> = patient.parse().ok().filter(|p| self.patients.get(p).is_some());
+        known.ok_or_else(|| CommandError::UnknownPatient { patient: cut(patient) })
+    }
+
+    fn alert(&self, alert: &str) -> Result<(ResourceId, edge_api::alert::AlertView), CommandError> {
+        let found = alert.parse().ok().and_then(|id: ResourceId| self.alerts.view(&id).cloned().map(|view| (id, view)));
+        found.ok_or_else(|| CommandError::UnknownAlert { alert: cut(alert) })
+    }
+
+    /// A set measured by a person, as a frame of the manual device.
+    fn observed(&self, bed: &BedId, request: &Observe, now: Now) -> Result<Frame, CommandError> {
+        let patient = self.patient(&request.patient)?;
+        let measured = request.measured_ms.map_or(now.wall, Timestamp::from_millis);
+        if measured.micros_since(now.wall) > AHEAD_MAX_US {
+            return Err(CommandError::InFuture);
+        }
+        // Its time is a minute's; a binding made within it must not refuse what is measured now.
+        let measured = measured.min(now.wall);
+        let in_bed = self.association.lay_in(bed, measured);
+        if in_bed.as_ref() != Some(&patient) {
+            let in_bed = in_bed.map_or_else(|| "nobody".to_owned(), |p| p.to_string());
+            return Err(CommandError::WrongPatient { bed: bed.to_string(), patient: patient.to_string(), in_bed });
+        }
+        if request.values.is_empty() || request.values.len() > VALUES_MAX {
+            return Err(CommandError::TooMany { what: "values", got: request.values.len(), min: 1, max: VALUES_MAX });
+        }
+        let numerics = request.values.iter().map(numeric).collect::<Result<_, _>>()?;
+        Ok(Frame {
+            device: self.manual.clone(),
+            boot: self.links.manual_boot(),
+            first_seq: self.manual_seq,
+            arrived: now.wall,
+            arrived_mono: now.mono,
+            measured,
+            device_time: None,
+            offset_us: None,
+            bed: Some(bed.clone()),
+            numerics,
+            waves: Vec::new(),
+        })
+    }
+}
+
+fn numeric(given: &ObservedValue) -> Result<Numeric, CommandError> {
+    let code = || cut(&given.code);
+    let unknown = || CommandError::UnknownCode { code: code() };
+    let parsed: Code = given.code.parse().map_err(|_| unknown())?;
+    let row = parsed.row().filter(|row| row.loinc.is_some() && parsed != Code::NEWS2).ok_or_else(unknown)?;
+    if Unit::from_ucum(&given.unit) != Some(row.unit) {
+        return Err(CommandError::WrongUnit { code: code(), expected: row.unit.ucum(), got: cut(&given.unit) });
+    }
+    let (low, high) = row.plausible;
+    let step = parsed != Code::CONSCIOUSNESS || risk::Acvpu::from_charted(given.value).is_some();
+    if given.value < Decimal::whole(low.into()) || given.value > Decimal::whole(high.into()) || !step {
+        return Err(CommandError::OutOfRange { code: code(), value: given.value.to_string(), low, high });
+    }
+    Ok(Numeric { code: parsed, value: Ok(given.value), unit: row.unit, quality: Quality::Good })
+}
+
+fn device_resource(view: &edge_api::ward::DeviceView, profile: &driver::profile::Profile) -> Value {
+    let mut device = json!({
+        "resourceType": "Device",
+        "id": view.id,
+        "status": "active",
+        "deviceName": [{"name": view.name, "type": "user-friendly-name"}],
+        "type": {"text": view.protocol},
+    });
+    // FHIR has no empty strings.
+    for (key, text) in [("manufacturer", &profile.maker), ("modelNumber", &profile.model)] {
+        if !text.is_empty() {
+            device[key] = text.as_str().into();
+        }
+    }
+    device
+}
+
+fn reason_of(command: &Command) -> String {
+    match command {
+        Command::AcknowledgeAlert { answer, .. } | Command::ResolveAlert { answer, .. } => answer.reason.clone().unwrap_or_default(),
+        Command::PlacePatient { .. } | Command::AttachDevice { .. } | Command::Observe { .. } => String::new(),
+    }
+}
+
+fn reason_fits(reason: Option<&str>) -> Result<(), CommandError> {
+    let got = reason.map_or(0, |r| r.chars().count());
+    if got > REASON_MAX { Err(CommandError::TooMany { what: "characters of the reason", got, min: 0, max: REASON_MAX }) } else { Ok(()) }
+}
+
+/// What a person typed, short enough to be answered back.
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+fn new_id(entropy: &mut dyn Entropy) -> ResourceId {
+    new_resource_id(protocol::entropy::bytes(entropy))
+}

@@ -1,0 +1,207 @@
+//! Group commit: one commit under way at most; what arrives meanwhile is gathered into the next.
+//!
+//! Always: a frame leaves the queue only when it is durable; an acknowledgement leaves only after every frame before it.
+
+use crate::commands::Reply;
+use crate::effects::Effect;
+use crate::input::LinkId;
+use crate::series::{Cut, bytes_of};
+use driver::Channel;
+use protocol::{Commit, Draft};
+use record::binding::Binding;
+use record::ledger::Act;
+use record::series::{Boot, Frame};
+use record::time::{Monotonic, Now};
+use std::collections::VecDeque;
+
+/// A command whose commit has failed this often is answered as not saved.
+pub const COMMAND_ATTEMPTS: u32 = 3;
+/// Protocol acknowledgements that wait for a commit.
+const ACKNOWLEDGEMENTS_MAX: usize = 65_536;
+
+/// Frames and acknowledgements that wait, and the commit under way.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    bytes_max: usize,
+    /// Frames ever queued, and how many of them are durable.
+    queued: u64,
+    durable: u64,
+    acknowledgements: VecDeque<Acknowledgement>,
+    under_way: Option<UnderWay>,
+    tokens: u64,
+    /// Failed commits in a row.
+    pub failures: u32,
+    retry_at: Option<Monotonic>,
+}
+
+/// Bytes a device waits for.
+#[derive(Debug)]
+pub(crate) struct Acknowledgement {
+    after: u64,
+    pub link: LinkId,
+    pub boot: Boot,
+    pub channel: Channel,
+    pub bytes: Vec<u8>,
+}
+
+/// A commit that has not been answered.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    token: u64,
+    /// Frames of the queue in it.
+    taken: usize,
+    /// Its tick.
+    pub frames: Vec<Frame>,
+    pub bindings: Vec<Binding>,
+    pub cut: Option<Cut>,
+    /// The answer owed once it is durable.
+    pub reply: Option<Reply>,
+    pub kind: Kind,
+}
+
+/// What a commit is about besides its tick. Each is written apart, so that one the store refuses holds up no other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Tick,
+    /// A command.
+    Command,
+    /// Documents and first bindings of configured devices.
+    Setup,
+    /// Alerts.
+    Alerts,
+    /// Segments.
+    Cut,
+}
+
+/// What a commit asks for besides the frames that wait.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub kind: Kind,
+    pub act: Act,
+    pub drafts: Vec<Draft>,
+    /// Frames of a command.
+    pub frames: Vec<Frame>,
+    pub cut: Option<Cut>,
+    pub reply: Option<Reply>,
+}
+
+impl Wanted {
+    /// Something the box does by itself.
+    pub fn system(kind: Kind, drafts: Vec<Draft>) -> Self {
+        Self { kind, act: Act::system(), drafts, frames: Vec::new(), cut: None, reply: None }
+    }
+}
+
+impl Writer {
+    pub const fn new(bytes_max: usize) -> Self {
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            queued: 0,
+            durable: 0,
+            acknowledgements: VecDeque::new(),
+            under_way: None,
+            tokens: 0,
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
+    /// Whether new readings must be refused.
+    pub const fn is_full(&self) -> bool {
+        self.bytes > self.bytes_max.saturating_mul(2)
+    }
+
+    /// Queues a frame. Returns the wave samples that had to be dropped to make room.
+    pub fn push(&mut self, frame: Frame) -> u64 {
+        self.queued += 1;
+        self.bytes = self.bytes.saturating_add(bytes_of(&frame));
+        self.frames.push_back(frame);
+        if self.bytes <= self.bytes_max {
+            return 0;
+        }
+        let mut dropped = 0;
+        let taken = self.under_way.as_ref().map_or(0, |u| u.taken);
+        for frame in self.frames.iter_mut().skip(taken).filter(|f| !f.waves.is_empty()) {
+            dropped += frame.wave_samples();
+            let before = bytes_of(frame);
+            frame.waves.clear();
+            self.bytes = self.bytes.saturating_sub(before - bytes_of(frame));
+            if self.bytes <= self.bytes_max {
+                break;
+            }
+        }
+        dropped
+    }
+
+    /// Holds an acknowledgement until every frame queued so far is durable. False if too many wait.
+    pub fn acknowledge(&mut self, link: LinkId, boot: Boot, channel: Channel, bytes: Vec<u8>) -> bool {
+        if self.acknowledgements.len() >= ACKNOWLEDGEMENTS_MAX {
+            return false;
+        }
+        self.acknowledgements.push_back(Acknowledgement { after: self.queued, link, boot, channel, bytes });
+        true
+    }
+
+    /// Acknowledgements that may go.
+    pub fn released(&mut self) -> Vec<Acknowledgement> {
+        let ready = self.acknowledgements.iter().take_while(|a| a.after <= self.durable).count();
+        self.acknowledgements.drain(..ready).collect()
+    }
+
+    /// Whether a commit may begin.
+    pub fn is_free(&self, now: Monotonic) -> bool {
+        self.under_way.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    pub const fn retry_at(&self) -> Option<Monotonic> {
+        self.retry_at
+    }
+
+    pub fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    /// Begins a commit of everything queued and what is `wanted` besides.
+    pub fn begin(&mut self, wanted: Wanted) -> Effect {
+        let Wanted { kind, act, drafts, frames, cut, reply } = wanted;
+        let tick: Vec<Frame> = self.frames.iter().filter(|f| !f.is_empty()).cloned().chain(frames).collect();
+        let bindings = drafts.iter().filter_map(|d| if let Draft::Bind(binding) = d { Some(binding.clone()) } else { None });
+        self.tokens += 1;
+        self.retry_at = None;
+        self.under_way = Some(UnderWay {
+            token: self.tokens,
+            taken: self.frames.len(),
+            frames: tick.clone(),
+            bindings: bindings.collect(),
+            cut,
+            reply,
+            kind,
+        });
+        let drop_ticks_through = self.under_way.as_ref().and_then(|u| u.cut.as_ref()).and_then(|cut| cut.drop_ticks_through);
+        Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts } }
+    }
+
+    /// The commit of this token is durable; `None` for a token that is not awaited.
+    pub fn succeeded(&mut self, token: u64) -> Option<UnderWay> {
+        let done = self.under_way.take_if(|u| u.token == token)?;
+        for frame in self.frames.drain(..done.taken.min(self.frames.len())) {
+            self.durable += 1;
+            self.bytes = self.bytes.saturating_sub(bytes_of(&frame));
+        }
+        self.failures = 0;
+        Some(done)
+    }
+
+    /// Nothing of the commit of this token was kept: its frames stay queued.
+    pub fn failed(&mut self, token: u64, now: Now, retry_ms: u64) -> Option<UnderWay> {
+        let failed = self.under_way.take_if(|u| u.token == token)?;
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now.mono.plus_micros(retry_ms.saturating_mul(1000)));
+        Some(failed)
+    }
+}

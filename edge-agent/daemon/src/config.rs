@@ -1,0 +1,167 @@
+//! `agent.toml`. Every top-level key can be overridden by `LAMPLIGHT_<KEY>`; a key nobody knows is an error that names it.
+
+use anyhow::{Context, bail};
+use record::id::{BedId, DeviceId};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The configuration of an agent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The clinic's name.
+    pub name: String,
+    /// Data directory: record, keys.
+    pub data: PathBuf,
+    /// Where to serve; loopback unless a certificate is there.
+    #[serde(default = "default_bind")]
+    pub bind: SocketAddr,
+    /// The built screens.
+    #[serde(default)]
+    pub ui: Option<PathBuf>,
+    /// Beds in painted order.
+    pub beds: Vec<BedId>,
+    /// Seconds of numerics in one segment.
+    #[serde(default = "default_seal")]
+    pub seal_every_s: u32,
+    /// Seconds of waves in one segment.
+    #[serde(default = "default_seal_waves")]
+    pub seal_waves_every_s: u32,
+    /// Seconds between sync sessions while there is nothing to wake one.
+    #[serde(default = "default_sync")]
+    pub sync_every_s: u32,
+    /// Device profiles of this site, beside those shipped.
+    #[serde(default)]
+    pub profiles: Option<PathBuf>,
+    /// Devices.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// Write logs as JSON.
+    #[serde(default)]
+    pub log_json: bool,
+    /// Lets a scraper read `/metrics` without a session.
+    #[serde(default)]
+    pub scrape_token: Option<String>,
+}
+
+/// One device and how it is reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its id in the record.
+    pub id: DeviceId,
+    /// What the ward calls it; the profile's maker and model if absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Which page of facts.
+    pub profile: String,
+    /// The bed it reads for at the first start.
+    #[serde(default)]
+    pub bed: Option<BedId>,
+    /// Path of its serial port.
+    #[serde(default)]
+    pub serial: Option<PathBuf>,
+    /// Where it connects to us.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Its Bluetooth address; without one the profile's match decides.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+const fn default_bind() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7410)
+}
+const fn default_seal() -> u32 {
+    3600
+}
+const fn default_seal_waves() -> u32 {
+    60
+}
+const fn default_sync() -> u32 {
+    10
+}
+
+/// Keys that the environment may override.
+const OVERRIDABLE: &[&str] =
+    &["name", "data", "bind", "ui", "beds", "seal_every_s", "seal_waves_every_s", "sync_every_s", "profiles", "log_json", "scrape_token"];
+
+impl Config {
+    /// Reads the file, then the environment.
+    ///
+    /// # Errors
+    /// The file cannot be read, a key is unknown or malformed, or values contradict each other; each names where.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let known = |(name, value): (String, String)| {
+            let key = name.strip_prefix("LAMPLIGHT_")?.to_ascii_lowercase();
+            OVERRIDABLE.contains(&key.as_str()).then_some((key, value))
+        };
+        let mut builder = config::Config::builder()
+            .add_source(config::File::new(&path.to_string_lossy(), config::FileFormat::Toml).required(true));
+        for (key, value) in std::env::vars().filter_map(known) {
+            builder = if key == "beds" {
+                builder.set_override(&key, value.split(',').map(str::trim).collect::<Vec<_>>())?
+            } else {
+                builder.set_override(&key, value)?
+            };
+        }
+        let built = builder.build().with_context(|| format!("reading {}", path.display()))?;
+        let config: Self = built.try_deserialize().with_context(|| format!("in {}", path.display()))?;
+        config.check().with_context(|| format!("in {}", path.display()))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let mut ids = BTreeSet::new();
+        for device in &self.devices {
+            if !ids.insert(&device.id) {
+                bail!("devices: the id {} is given twice", device.id);
+            }
+            if let Some(bed) = device.bed.as_ref().filter(|bed| !self.beds.contains(bed)) {
+                bail!("devices.{}.bed: bed {bed} is not among beds", device.id);
+            }
+        }
+        if self.name.is_empty() || self.name.len() > 64 {
+            bail!("name: 1 to 64 characters");
+        }
+        for (key, value) in [("seal_every_s", self.seal_every_s), ("seal_waves_every_s", self.seal_waves_every_s), ("sync_every_s", self.sync_every_s)] {
+            if !(1..=86_400).contains(&value) {
+                bail!("{key}: 1 to 86400 seconds, got {value}");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> anyhow::Result<Config> {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("agent.toml");
+        std::fs::write(&path, text).expect("write");
+        Config::load(&path)
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_file() {
+        let error = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\nbedz = 1\n").expect_err("unknown key");
+        let text = format!("{error:#}");
+        assert!(text.contains("bedz") && text.contains("agent.toml"), "{text}");
+    }
+
+    #[test]
+    fn a_device_in_a_bed_that_is_not_there_is_refused() {
+        let error = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[[devices]]\nid = \"m\"\nprofile = \"p\"\nbed = \"9\"\n").expect_err("bed");
+        assert!(format!("{error:#}").contains("bed 9"), "{error:#}");
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let config = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n").expect("config");
+        assert_eq!((config.bind.port(), config.seal_every_s, config.seal_waves_every_s), (7410, 3600, 60));
+    }
+}

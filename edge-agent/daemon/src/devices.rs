@@ -1,0 +1,153 @@
+//! `edge-agent devices`: what a technician asks of the box's own radio and ports.
+
+use crate::config::Config;
+use crate::{At, clock, links, runtime};
+use clap::Subcommand;
+use driver::{In, Out};
+use std::process::ExitCode;
+use std::time::Duration;
+use transport::{LinkEvent, Spec, Transport};
+
+/// Device commands.
+#[derive(Subcommand)]
+pub enum Devices {
+    /// Lists configured devices and how each is reached.
+    List(At),
+    /// Lists Bluetooth devices in range.
+    Scan {
+        /// Seconds to listen.
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+    },
+    /// Pairs with a Bluetooth device that is in its pairing mode.
+    Pair {
+        /// Its address, AA:BB:CC:DD:EE:FF.
+        address: String,
+    },
+    /// Opens one configured device and prints what it says, without recording it. Stop the agent first: a port has one user.
+    Test {
+        /// The device's id.
+        device: String,
+        #[command(flatten)]
+        at: At,
+        /// Seconds to listen.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+}
+
+/// Does one.
+///
+/// # Errors
+/// The configuration, or a radio that is not there; each says what to do.
+pub fn command(command: Devices) -> anyhow::Result<ExitCode> {
+    match command {
+        Devices::List(at) => list(&Config::load(&at.config)?),
+        Devices::Scan { seconds } => runtime()?.block_on(scan(seconds)),
+        Devices::Pair { address } => runtime()?.block_on(pair(&address)),
+        Devices::Test { device, at, seconds } => runtime()?.block_on(test(&Config::load(&at.config)?, &device, seconds)),
+    }
+}
+
+fn list(config: &Config) -> anyhow::Result<ExitCode> {
+    let attached = links::attach(config)?;
+    if attached.is_empty() {
+        println!("no device is configured: add [[devices]] to the configuration");
+    }
+    for device in attached {
+        let reached = match &device.spec {
+            Spec::Ble(spec) => format!("Bluetooth {}", spec.matches.address.clone().unwrap_or_else(|| "by profile".to_owned())),
+            Spec::Serial(spec) => format!("serial {}", spec.path.display()),
+            Spec::Mllp(spec) => format!("waits on {}", spec.address),
+            Spec::Replay(spec) => format!("recording {}", spec.path.display()),
+        };
+        let bed = device.setting.bed.map_or_else(|| "-".to_owned(), |b| b.to_string());
+        println!("{}\t{}\t{}\tbed {bed}\t{reached}", device.setting.id, device.setting.name, device.setting.profile.protocol);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn scan(seconds: u64) -> anyhow::Result<ExitCode> {
+    let (transport, heard) = Transport::new(clock::now);
+    drop(heard);
+    match transport.scan(Duration::from_secs(seconds.min(60))).await {
+        Ok(seen) if seen.is_empty() => println!("nothing heard in {seconds} s: is the device on and near?"),
+        Ok(seen) => {
+            for one in seen {
+                let rssi = one.rssi.map_or_else(|| "-".to_owned(), |r| format!("{r} dBm"));
+                println!("{}\t{rssi}\t{}", one.address, one.name.unwrap_or_default());
+            }
+        }
+        Err(down) => {
+            eprintln!("{down}. {}", down.next_step());
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn pair(address: &str) -> anyhow::Result<ExitCode> {
+    let (transport, heard) = Transport::new(clock::now);
+    drop(heard);
+    match transport.pair(address).await {
+        Ok(()) => {
+            println!("paired with {address}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(down) => {
+            eprintln!("{down}. {}", down.next_step());
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<ExitCode> {
+    let attached = links::attach(config)?.into_iter().find(|a| a.setting.id.as_str() == device);
+    let Some(attached) = attached else { anyhow::bail!("device {device:?} is not configured") };
+    let row = catalogue::protocol(&attached.setting.profile.protocol);
+    let Some(row) = row else { anyhow::bail!("this version does not speak {}", attached.setting.profile.protocol) };
+    let mut driver = (row.make)(&attached.setting.profile);
+    let (transport, mut heard) = Transport::new(clock::now);
+    transport.open(attached.spec);
+    let mut readings = 0u64;
+    let listen = async {
+        while let Some(stamped) = heard.recv().await {
+            let outs = match &stamped.event {
+                LinkEvent::Listening { address } => {
+                    eprintln!("waiting for the device on {address}");
+                    Vec::new()
+                }
+                LinkEvent::Connected { identity, .. } => {
+                    eprintln!("connected: {}", identity.address);
+                    driver.handle(stamped.at.mono, In::Connected)
+                }
+                LinkEvent::Bytes(channel, bytes) => driver.handle(stamped.at.mono, In::Bytes(*channel, bytes)),
+                LinkEvent::Disconnected { reason } => {
+                    eprintln!("{reason}. {}", reason.next_step());
+                    driver.handle(stamped.at.mono, In::Disconnected)
+                }
+            };
+            for out in outs {
+                if let Some(line) = catalogue::lines::Line::of(Some(stamped.at.wall.millis()), Some(device), &out) {
+                    readings += 1;
+                    println!("{}", serde_json::to_string(&line)?);
+                }
+                match out {
+                    Out::Send(channel, bytes) | Out::Acknowledge(channel, bytes) => {
+                        if let Err(error) = transport.send(stamped.link, channel, bytes) {
+                            eprintln!("not sent: {error}");
+                        }
+                    }
+                    Out::Fault(fault) => eprintln!("fault: {fault}"),
+                    _ => {}
+                }
+            }
+        }
+        anyhow::Ok(())
+    };
+    if let Ok(ended) = tokio::time::timeout(Duration::from_secs(seconds.min(600)), listen).await {
+        ended?;
+    }
+    eprintln!("{readings} readings in {seconds} s");
+    Ok(if readings > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,295 @@
+//! The line to the hub: sync sessions over HTTP/2 with the enrolment certificate, and the offline line that tells of them.
+
+use crate::clock;
+use crate::enrolment::Enrolment;
+use anyhow::{Context, bail};
+use edge_api::sync::{LinkState, SyncView};
+use protocol::session::{Caller, Step, Summary};
+use protocol::wire::{self, CONTENT_TYPE, Reply, Request};
+use record::id::ReplicaId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use web::recorder::Recorder;
+
+/// Path of a session's messages.
+const SESSION: &str = "/sync/v1/session";
+/// A request and its answer.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// Longest wait between attempts while the hub is not reached.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How soon a new enrolment is seen.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The oldest waiting entry and our digest are looked up this often while offline.
+const MESSAGES_MAX: usize = 100_000;
+
+/// What a session brought from the hub, for the brain.
+pub type Brought = protocol::replica::Accepted;
+
+/// The hub link and what others may ask of it.
+pub struct HubLink {
+    /// Wakes a session.
+    pub nudge: Arc<Notify>,
+    /// The offline line; `generation` rises with every attempt that ended.
+    pub view: watch::Receiver<SyncView>,
+    /// Attempts that have ended.
+    pub attempts: Arc<AtomicU64>,
+}
+
+struct Worker {
+    recorder: Recorder,
+    data: PathBuf,
+    every: Duration,
+    nudge: Arc<Notify>,
+    attempts: Arc<AtomicU64>,
+    view: watch::Sender<SyncView>,
+    brought: mpsc::Sender<Brought>,
+    enrolled: watch::Sender<Option<Enrolment>>,
+    sent: u64,
+}
+
+/// Why the hub was not reached or a session ended early.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Revoked(String),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Starts the link; it runs until the program ends. `enrolled` tells the live link of a hub once there is one.
+pub async fn start(
+    recorder: Recorder,
+    data: PathBuf,
+    every: Duration,
+    brought: mpsc::Sender<Brought>,
+    enrolled: watch::Sender<Option<Enrolment>>,
+) -> anyhow::Result<HubLink> {
+    let first = SyncView {
+        state: LinkState::Unenrolled,
+        since_ms: clock::now().wall.millis(),
+        waiting: 0,
+        oldest_waiting_ms: None,
+        last_sync_ms: None,
+        digest_equal: None,
+        digest: String::new(),
+        problem: None,
+        entries_written: 0,
+        entries_sent: 0,
+        entries_acked: 0,
+    };
+    let (view, watching) = watch::channel(first);
+    let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
+    let worker = Worker { recorder, data, every, nudge: Arc::clone(&nudge), attempts: Arc::clone(&attempts), view, brought, enrolled, sent: 0 };
+    worker.count(None).await?;
+    tokio::spawn(worker.run());
+    Ok(HubLink { nudge, view: watching, attempts })
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let mut hub: Option<(Enrolment, reqwest::Client)> = None;
+        let mut failures = 0u32;
+        loop {
+            match self.look(&hub).await {
+                Ok(Some(found)) => hub = Some(found),
+                Ok(None) => {}
+                Err(error) => self.fail(LinkState::Offline, &format!("{error:#}")),
+            }
+            let Some((enrolment, client)) = &hub else {
+                if let Err(error) = self.count(None).await {
+                    tracing::warn!(error = %format!("{error:#}"), "the offline line cannot be counted");
+                }
+                self.pause(LOOK_EVERY).await;
+                continue;
+            };
+            let (enrolment, client) = (enrolment.clone(), client.clone());
+            let wait = match self.session(&enrolment, &client).await {
+                Ok(()) => {
+                    failures = 0;
+                    self.every
+                }
+                Err(broken) => {
+                    failures = failures.saturating_add(1);
+                    let state = if matches!(broken, Broken::Revoked(_)) { LinkState::Revoked } else { LinkState::Offline };
+                    self.fail(state, &format!("{broken:#}"));
+                    self.every.max(Duration::from_secs(1)).saturating_mul(1 << failures.min(5)).min(BACKOFF_MAX)
+                }
+            };
+            if let Err(error) = self.count(Some(enrolment.hub)).await {
+                tracing::warn!(error = %format!("{error:#}"), "the offline line cannot be counted");
+            }
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+            self.view.send_modify(|_| {});
+            self.pause(wait).await;
+        }
+    }
+
+    async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.nudge.notified() => {}
+        }
+    }
+
+    /// Sees a new or changed enrolment: grants the hub our scopes and prepares TLS.
+    async fn look(&self, known: &Option<(Enrolment, reqwest::Client)>) -> anyhow::Result<Option<(Enrolment, reqwest::Client)>> {
+        let data = self.data.clone();
+        let found = tokio::task::spawn_blocking(move || Enrolment::load(&data)).await??;
+        let Some(found) = found else { return Ok(None) };
+        if known.as_ref().is_some_and(|(held, _)| *held == found) {
+            return Ok(None);
+        }
+        let peer = found.peer()?;
+        let admitted = self.recorder.write(move |desk| {
+            if desk.replica.peers().contains(&peer) {
+                return Ok(());
+            }
+            desk.replica.admit(desk.store, desk.now, desk.entropy, peer).map(|_| ())
+        });
+        admitted.await??;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(found.tls(&self.data)?)
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(REQUEST_MAX)
+            .build()?;
+        tracing::info!(site = %found.site, "enrolled at a hub");
+        self.enrolled.send_replace(Some(found.clone()));
+        Ok(Some((found, client)))
+    }
+
+    async fn session(&mut self, enrolment: &Enrolment, client: &reqwest::Client) -> Result<(), Broken> {
+        let hub = enrolment.hub;
+        let opened = self.recorder.write(move |desk| Caller::open(desk.replica, desk.store, hub));
+        let (mut caller, mut request) = opened.await.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
+        for _ in 0..MESSAGES_MAX {
+            let reply = self.ask(enrolment, client, &request).await?;
+            let handled = self.recorder.write(move |desk| {
+                let step = caller.handle(desk.replica, desk.store, desk.now, reply);
+                (caller, step)
+            });
+            let (back, step) = handled.await.map_err(anyhow::Error::from)?;
+            caller = back;
+            match step.map_err(anyhow::Error::from)? {
+                Step::Ask(next) => request = next,
+                Step::Done(summary) => {
+                    self.done(*summary).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(anyhow::anyhow!("the session did not end within {MESSAGES_MAX} messages").into())
+    }
+
+    async fn ask(&self, enrolment: &Enrolment, client: &reqwest::Client, request: &Request) -> Result<Reply, Broken> {
+        let post = client.post(format!("{}{SESSION}", enrolment.url)).header("content-type", CONTENT_TYPE).body(wire::encode(request));
+        let answer = post.send().await.with_context(|| format!("{} is not reached", enrolment.url))?;
+        let status = answer.status();
+        if answer.content_length().is_some_and(|length| length > wire::MESSAGE_LIMIT as u64) {
+            return Err(anyhow::anyhow!("the hub's answer is past the limit of {} bytes", wire::MESSAGE_LIMIT).into());
+        }
+        let body = answer.bytes().await.context("the hub's answer broke off")?;
+        if status == reqwest::StatusCode::FORBIDDEN {
+            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(Broken::Revoked(problem["detail"].as_str().unwrap_or("the hub refuses this site").to_owned()));
+        }
+        if !status.is_success() {
+            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(anyhow::anyhow!("the hub answered {status}: {}", problem["detail"].as_str().unwrap_or("no reason given")).into());
+        }
+        Ok(wire::decode(&body).map_err(anyhow::Error::from)?)
+    }
+
+    async fn done(&mut self, summary: Summary) {
+        self.sent += summary.sent;
+        let now = clock::now().wall.millis();
+        let sent = self.sent;
+        let problem = summary.refused.first().map(|r| format!("the hub refused {} stretches, the first: {}", summary.refused.len(), r.reason));
+        if !summary.equal {
+            tracing::warn!("after a session the digests differ; the next session tries again");
+        }
+        self.view.send_modify(|view| {
+            if view.state != LinkState::Online {
+                view.since_ms = now;
+            }
+            view.state = LinkState::Online;
+            view.last_sync_ms = Some(now);
+            view.digest_equal = Some(summary.equal);
+            view.entries_sent = sent;
+            view.problem = problem;
+        });
+        if summary.received.entries > 0 && self.brought.send(summary.received).await.is_err() {
+            tracing::debug!("the event loop has ended");
+        }
+    }
+
+    fn fail(&self, state: LinkState, why: &str) {
+        let now = clock::now().wall.millis();
+        self.view.send_modify(|view| {
+            if view.state != state {
+                view.since_ms = now;
+                tracing::info!(why, "the hub is not reached; everything is kept here");
+            }
+            view.state = state;
+            view.problem = Some(why.to_owned());
+        });
+    }
+
+    /// Counts what waits.
+    async fn count(&self, hub: Option<ReplicaId>) -> anyhow::Result<()> {
+        let counted = self.recorder.write(move |desk| -> Result<_, protocol::StoreError> {
+            let me = desk.replica.id();
+            let mut tx = desk.store.begin()?;
+            let receipt = match hub {
+                Some(hub) => tx.receipt(hub)?,
+                None => None,
+            };
+            let acked = receipt.as_ref().map_or(0, |r| desk.replica.covered(r));
+            let heads = receipt.map(|r| r.heads).unwrap_or_default();
+            Ok((desk.replica.written(), acked, tx.oldest_after(me, &heads)?, desk.replica.digest(me).all))
+        });
+        let (written, acked, oldest, digest) = counted.await??;
+        self.view.send_modify(|view| {
+            view.entries_written = written;
+            view.entries_acked = acked;
+            view.waiting = written.saturating_sub(acked);
+            view.oldest_waiting_ms = oldest.filter(|_| view.waiting > 0).map(record::time::Timestamp::millis);
+            view.digest = digest.to_string();
+        });
+        Ok(())
+    }
+}
+
+/// Starts a session and waits until one that began afterwards has ended.
+///
+/// # Errors
+/// It takes longer than `wait`.
+pub async fn sync_now(link: &HubLink, wait: Duration) -> anyhow::Result<SyncView> {
+    if link.view.borrow().state == LinkState::Unenrolled {
+        return Ok(link.view.borrow().clone());
+    }
+    let before = link.attempts.load(Ordering::SeqCst);
+    let mut view = link.view.clone();
+    link.nudge.notify_one();
+    let attempts = Arc::clone(&link.attempts);
+    let nudge = Arc::clone(&link.nudge);
+    let ended = async move {
+        loop {
+            view.changed().await.context("the hub link has ended")?;
+            let ended = attempts.load(Ordering::SeqCst);
+            // The first to end may have begun before we asked; ask once more for one that has seen everything.
+            if ended == before + 1 {
+                nudge.notify_one();
+            }
+            if ended >= before + 2 {
+                return anyhow::Ok(view.borrow().clone());
+            }
+        }
+    };
+    match tokio::time::timeout(wait, ended).await {
+        Ok(view) => view,
+        Err(_) => bail!("the session has not ended within {} s; it goes on", wait.as_secs()),
+    }
+}

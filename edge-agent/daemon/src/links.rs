@@ -1,0 +1,124 @@
+//! From configured devices to open links: profile and settings in, a [`transport::Spec`] out; link ids back to devices.
+
+use crate::config::{Config, Device};
+use anyhow::{Context, bail};
+use catalogue::Link;
+use driver::profile::{self, Profile};
+use edge_core::DeviceSetting;
+use std::time::Duration;
+use transport::{BleMatch, BleSpec, DataBits, Feed, FeedMode, FlowControl, MllpListenSpec, Parity, SerialSpec, Spec, StopBits};
+
+/// Silence after which a device counts as gone, where its profile states none.
+const SILENCE: Duration = Duration::from_secs(8);
+/// Monitors on one listener.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A configured device, its profile found, and how to reach it.
+#[derive(Debug)]
+pub struct Attached {
+    /// For the brain.
+    pub setting: DeviceSetting,
+    /// For the hands.
+    pub spec: Spec,
+}
+
+/// Finds every device's profile and link.
+///
+/// # Errors
+/// A profile that is not known or cannot be read, or a device without the address its link needs; each names the device.
+pub fn attach(config: &Config) -> anyhow::Result<Vec<Attached>> {
+    let profiles = profiles(config)?;
+    config.devices.iter().map(|device| one(device, &profiles).with_context(|| format!("devices.{}", device.id))).collect()
+}
+
+fn one(device: &Device, profiles: &[Profile]) -> anyhow::Result<Attached> {
+    let Some(profile) = profiles.iter().find(|p| p.name == device.profile) else {
+        let known: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
+        bail!("profile: {:?} is not known; there are {}", device.profile, known.join(", "));
+    };
+    let row = catalogue::protocol(&profile.protocol).with_context(|| format!("this version does not speak {}", profile.protocol))?;
+    let spec = match row.link {
+        Link::Ble => Spec::Ble(ble(device, profile)),
+        Link::Serial => Spec::Serial(serial(device, profile)?),
+        Link::TcpListener => Spec::Mllp(MllpListenSpec {
+            address: device.listen.context("listen: the address on which to wait for this monitor, such as 0.0.0.0:2575")?,
+            connections_max: CONNECTIONS_MAX,
+            idle: silence(profile).unwrap_or(SILENCE),
+        }),
+    };
+    let name = device.name.clone().unwrap_or_else(|| format!("{} {}", profile.maker, profile.model));
+    Ok(Attached { setting: DeviceSetting { id: device.id.clone(), name, profile: profile.clone(), bed: device.bed.clone() }, spec })
+}
+
+fn profiles(config: &Config) -> anyhow::Result<Vec<Profile>> {
+    let mut profiles = catalogue::profiles()?;
+    let Some(directory) = &config.profiles else { return Ok(profiles) };
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .with_context(|| format!("profiles: {}", directory.display()))?
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    for path in files {
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let profile = catalogue::profile(&path.file_name().unwrap_or_default().to_string_lossy(), &text)?;
+        profiles.retain(|p| p.name != profile.name);
+        profiles.push(profile);
+    }
+    Ok(profiles)
+}
+
+fn silence(profile: &Profile) -> Option<Duration> {
+    profile.silence_s.map(|s| Duration::from_secs(u64::from(s)))
+}
+
+fn ble(device: &Device, profile: &Profile) -> BleSpec {
+    let matching = &profile.matching;
+    let matches = match &device.address {
+        Some(address) => BleMatch { address: Some(address.clone()), ..BleMatch::default() },
+        None => BleMatch {
+            address: None,
+            name_prefix: matching.name_prefix.clone(),
+            services: matching.services.iter().map(|uuid| uuid.0).collect(),
+        },
+    };
+    let feed = |feed: &profile::Feed| Feed {
+        characteristic: feed.characteristic.0,
+        mode: match feed.mode {
+            profile::FeedMode::Notify => FeedMode::Notify,
+            profile::FeedMode::Indicate => FeedMode::Indicate,
+            profile::FeedMode::Read => FeedMode::Read,
+        },
+    };
+    BleSpec { matches, feeds: profile.feed.iter().map(feed).collect(), silence: silence(profile) }
+}
+
+fn serial(device: &Device, profile: &Profile) -> anyhow::Result<SerialSpec> {
+    let path = device.serial.clone().context("serial: the path of its port, such as /dev/serial/by-id/…")?;
+    let line = profile.serial.as_ref().with_context(|| format!("profile {} states no serial settings", profile.name))?;
+    Ok(SerialSpec {
+        path,
+        baud: line.baud,
+        data_bits: match line.data_bits {
+            7 => DataBits::Seven,
+            _ => DataBits::Eight,
+        },
+        parity: match line.parity {
+            profile::Parity::None => Parity::None,
+            profile::Parity::Even => Parity::Even,
+            profile::Parity::Odd => Parity::Odd,
+        },
+        stop_bits: match line.stop_bits {
+            2 => StopBits::Two,
+            _ => StopBits::One,
+        },
+        flow: match line.flow {
+            profile::Flow::None => FlowControl::None,
+            profile::Flow::Hardware => FlowControl::Hardware,
+            profile::Flow::Software => FlowControl::Software,
+        },
+        silence: silence(profile),
+    })
+}

@@ -1,0 +1,80 @@
+//! From the store to the brain: what [`edge_core::Agent`] begins from.
+
+use edge_core::Recovered;
+use protocol::commit::DocumentState;
+use protocol::replica::{MANUAL, Vitals, frames_of};
+use protocol::store::{DocumentFilter, StoreError, StoredDocument};
+use protocol::{Store, Transaction};
+use record::binding::{Bindings, Bound};
+use record::document::Document;
+use record::series::decode_tick;
+use record::time::{Now, Timestamp};
+use serde_json::Value;
+
+/// Documents of one type looked at; a clinic past it needs the hub's tools.
+const DOCUMENTS_MAX: usize = 20_000;
+/// How far back streamed values are read for the charts: longer than any stays fresh.
+const STREAMED_US: i64 = 15 * 60 * 1_000_000;
+/// How far back hand-entered values are read.
+const SPOT_US: i64 = 12 * 3600 * 1_000_000;
+
+/// Reads everything.
+///
+/// # Errors
+/// The store cannot be read, or holds damaged bytes.
+pub fn load(store: &mut dyn Store, now: Now) -> Result<Recovered, StoreError> {
+    let mut tx = store.begin()?;
+    let tx = tx.as_mut();
+    let bindings = tx.bindings()?;
+    let mut current = Bindings::default();
+    for (hlc, binding) in &bindings {
+        current.apply(*hlc, binding.clone());
+    }
+    let mut recent = Vec::new();
+    for binding in current.at(now.wall) {
+        let Bound::Patient { patient, .. } = &binding.what else { continue };
+        let vitals = |from| Vitals { patient: patient.clone(), waves: false, from, to: Timestamp(i64::MAX), device: None };
+        recent.extend(frames_of(tx, &vitals(now.wall.plus_micros(-STREAMED_US)))?);
+        let manual = Vitals { device: MANUAL.parse().ok(), ..vitals(now.wall.plus_micros(-SPOT_US)) };
+        recent.extend(frames_of(tx, &manual)?);
+    }
+    recent.sort_by_key(|f| (f.measured, f.boot, f.first_seq));
+    recent.dedup_by(|a, b| (a.boot, a.first_seq) == (b.boot, b.first_seq));
+    let ticks = tx.ticks()?;
+    Ok(Recovered {
+        bindings,
+        patients: documents(tx, "Patient")?.iter().map(json).collect::<Result<_, _>>()?,
+        scopes: tx.scopes()?.into_iter().filter_map(|s| Some((s.patient?, s.id))).collect(),
+        devices: documents(tx, "Device")?.iter().map(json).collect::<Result<_, _>>()?,
+        alerts: documents(tx, "DetectedIssue")?.iter().map(state).collect::<Result<_, _>>()?,
+        recent,
+        ticks: ticks
+            .into_iter()
+            .map(|(id, bytes)| decode_tick(&bytes).map(|frames| (id, frames)).map_err(|e| damaged(&format!("journal tick {id}"), &e)))
+            .collect::<Result<_, _>>()?,
+        sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
+    })
+}
+
+fn documents(tx: &mut dyn Transaction, resource_type: &str) -> Result<Vec<StoredDocument>, StoreError> {
+    tx.documents(&DocumentFilter { resource_type: resource_type.to_owned(), limit: DOCUMENTS_MAX, ..DocumentFilter::default() })
+}
+
+fn json(document: &StoredDocument) -> Result<Value, StoreError> {
+    serde_json::from_str(&document.json).map_err(|e| damaged(&format!("{}/{}", document.resource_type, document.id), &e))
+}
+
+fn state(document: &StoredDocument) -> Result<DocumentState, StoreError> {
+    let parts: Document = protocol::replica::parts_of(document)?;
+    Ok(DocumentState {
+        resource_type: document.resource_type.clone(),
+        id: document.id.clone(),
+        json: json(document)?,
+        version: document.version.clone(),
+        acknowledged: parts.first_acknowledgement().map(|(at, by)| (at, by.to_owned())),
+    })
+}
+
+fn damaged(what: &str, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged { what: what.to_owned(), why: why.to_string() }
+}

@@ -1,0 +1,268 @@
+//! `edge-agent run`: everything put together, in the order it must start.
+
+use crate::accounts::Kept;
+use crate::board::Board;
+use crate::clock::{self, SystemEntropy};
+use crate::config::Config;
+use crate::event_loop::{EventLoop, Hands, Told};
+use crate::hub_link::{self, Brought};
+use crate::local_api::{self, Reach};
+use crate::{STORE, VERSION, links, live_link, recovery};
+use anyhow::Context;
+use axum::Router;
+use edge_core::{Agent, Input, Limits, Settings};
+use edge_store::{DataDir, SqliteReader, SqliteStore};
+use protocol::commit::DocumentState;
+use protocol::{Commit, Draft, Replica, Store};
+use record::id::{PatientId, RunId};
+use record::ledger::Identity;
+use record::time::Now;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use transport::{Spec, Transport};
+use utoipa::OpenApi;
+use web::given::Clock;
+use web::listener::{ConnectionLimits, serve};
+use web::live::{Live, LiveLimits};
+use web::ops::Ready;
+use web::recorder::Recorder;
+use web::records::Records;
+use web::secret::Secret;
+use web::session::{SessionLimits, Sessions};
+use web::{Routes, Surface};
+
+/// Told of things that wait for the event loop.
+const TOLD: usize = 256;
+/// Between looks for audit events that commands left.
+const AUDIT_EVERY: Duration = Duration::from_secs(1);
+/// A ward board is looked at all day without a touch.
+const SESSION_IDLE_S: u64 = 12 * 3600;
+/// How long a listener may take to say where it is bound before the ready line goes without it.
+const LISTENING_WAIT: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or Ctrl-C; then seals and ends.
+///
+/// # Errors
+/// Anything that keeps it from starting, named.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let started = clock::now();
+    let attached = links::attach(&config)?;
+    let directory = DataDir::open_or_create(&config.data, &mut clock::dice)?;
+    let mut store = SqliteStore::open(&directory.store_path(STORE), directory.store_key())?;
+    let accounts = store.accounts()?;
+    let mut run = [0; 8];
+    clock::dice(&mut run);
+    let run = RunId(run);
+    let identity = Identity::from_seed(directory.identity_seed())?;
+    let program = format!("edge-agent/{VERSION}");
+    let replica = Replica::open(&mut store, identity, run, &program, clock::now(), &mut clock::dice)?;
+    let recovered = recovery::load(&mut store, clock::now())?;
+    let reader = reader(&directory);
+    let settings = Settings {
+        site: config.name.clone(),
+        replica: replica.id(),
+        version: VERSION.to_owned(),
+        run,
+        beds: config.beds.clone(),
+        seal_every_s: config.seal_every_s,
+        seal_waves_every_s: config.seal_waves_every_s,
+        devices: attached.iter().map(|a| a.setting.clone()).collect(),
+        limits: Limits::default(),
+    };
+    let clock: Clock = Arc::new(clock::now);
+    let (recorder, _thread) = Recorder::start(replica, Box::new(store), reader, Arc::clone(&clock), Arc::new(SystemEntropy))?;
+
+    let (brought, brought_queue) = mpsc::channel::<Brought>(16);
+    let (enrolled, enrolment) = watch::channel(None);
+    let every = Duration::from_secs(u64::from(config.sync_every_s));
+    let hub = Arc::new(hub_link::start(recorder.clone(), config.data.clone(), every, brought, enrolled).await?);
+
+    let (agent, first) = Agent::new(settings, recovered, clock::now());
+    let board = Arc::new(Board::new(agent.ward(clock::now())));
+    let (told, told_queue) = mpsc::channel::<Told>(TOLD);
+    let (telemetry, telemetry_queue) = mpsc::channel(256);
+    let (listening, mut bound) = watch::channel(HashMap::new());
+    let (stop, stopping) = watch::channel(false);
+    let (transport, heard) = Transport::new(clock::now);
+    let mut devices = HashMap::new();
+    let mut listeners = 0;
+    for device in attached {
+        listeners += usize::from(matches!(device.spec, Spec::Mllp(_)));
+        devices.insert(transport.open(device.spec), device.setting.id);
+    }
+    let hands =
+        Hands { transport: transport.clone(), recorder: recorder.clone(), board: Arc::clone(&board), telemetry, listening };
+    let event_loop = EventLoop::new(agent, first, hands, devices);
+    let looping = tokio::spawn(event_loop.run(heard, told_queue, hub.view.clone(), stopping.clone()));
+    tokio::spawn(live_link::run(telemetry_queue, enrolment, config.data.clone(), Arc::clone(&hub.nudge)));
+    tokio::spawn(bring(brought_queue, recorder.clone(), told.clone()));
+    tokio::spawn(audit_of_commands(edge_store::Accounts::open(&directory.store_path(STORE), directory.store_key())?, recorder.clone()));
+
+    let (changed, changed_queue) = mpsc::unbounded_channel::<Vec<DocumentState>>();
+    tokio::spawn(forward(changed_queue, recorder.clone(), told.clone()));
+    let surface = Surface {
+        clock: Arc::clone(&clock),
+        entropy: Arc::new(SystemEntropy),
+        accounts: Arc::new(Kept(accounts)),
+        sessions: Arc::new(Sessions::new(SessionLimits { idle_s: SESSION_IDLE_S, ..SessionLimits::default() })),
+        audit: Arc::new(recorder.clone()),
+        fhir: Arc::new(Records {
+            recorder: recorder.clone(),
+            clock,
+            program: "edge-agent",
+            version: VERSION,
+            changed: Arc::new(move |documents| {
+                // The loop's end is the program's end.
+                let _ = changed.send(documents);
+            }),
+        }),
+        live: Some(Live { source: Arc::clone(&board) as _, limits: LiveLimits::default(), origins: Vec::new() }),
+        ready: Arc::new(LoopRuns(Mutex::new(looping.abort_handle()))),
+        metrics: metrics(Arc::clone(&board), Arc::clone(&hub)),
+        scrape_token: config.scrape_token.clone().map(Secret::new),
+        ui_dir: config.ui.clone(),
+        openapi: edge_api::Document::openapi(),
+        program: "edge-agent".to_owned(),
+        version: VERSION.to_owned(),
+        name: config.name.clone(),
+    };
+    let reach = Reach { board, told, hub };
+    let router = surface.router(Routes { signed_in: local_api::routes(reach), own_door: Router::new() });
+    let listener = TcpListener::bind(config.bind).await.with_context(|| format!("bind: cannot listen on {}", config.bind))?;
+    let http = listener.local_addr()?;
+    // Monitors are told where to connect in the ready line, so their listeners are waited for.
+    let _ = tokio::time::timeout(LISTENING_WAIT, bound.wait_for(|all| all.len() >= listeners)).await;
+    println!("{}", ready_line(&http.to_string(), started, &bound.borrow()));
+
+    let mut over = stopping;
+    let serving = serve(listener, router, None, ConnectionLimits::default(), async move {
+        // An error means the sender is gone: the program ends either way.
+        let _ = over.wait_for(|stop| *stop).await;
+    });
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let asked = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let ending = async {
+        asked.await;
+        tracing::info!("stopping: sealing what is open");
+        stop.send_replace(true);
+        transport.shutdown().await;
+        looping.await
+    };
+    let (served, ended) = tokio::join!(serving, ending);
+    ended.context("the event loop")?;
+    served.context("serving")
+}
+
+/// The agent's OpenAPI document, `web`'s routes included.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    web::openapi::merged(edge_api::Document::openapi())
+}
+
+fn reader(directory: &DataDir) -> web::recorder::OpenReader {
+    let (path, key) = (directory.store_path(STORE), *directory.store_key());
+    Arc::new(move || SqliteReader::open(&path, &key).map(|reader| Box::new(reader) as Box<dyn Store + Send>))
+}
+
+fn ready_line(http: &str, started: Now, listeners: &HashMap<record::id::DeviceId, std::net::SocketAddr>) -> serde_json::Value {
+    let ready_ms = clock::now().mono.micros_since(started.mono) / 1000;
+    let listeners: serde_json::Map<_, _> = listeners.iter().map(|(d, a)| (d.to_string(), a.to_string().into())).collect();
+    serde_json::json!({"ready": true, "http": http, "pid": std::process::id(), "ready_ms": ready_ms, "listeners": listeners})
+}
+
+/// What sync brought goes to the brain.
+async fn bring(mut queue: mpsc::Receiver<Brought>, recorder: Recorder, told: mpsc::Sender<Told>) {
+    while let Some(brought) = queue.recv().await {
+        if !brought.bindings.is_empty() && told.send(Told::Input(Box::new(Input::BindingsChanged(brought.bindings)))).await.is_err() {
+            return;
+        }
+        tell(brought.documents, &recorder, &told).await;
+    }
+}
+
+/// What FHIR wrote goes to the brain.
+async fn forward(mut queue: mpsc::UnboundedReceiver<Vec<DocumentState>>, recorder: Recorder, told: mpsc::Sender<Told>) {
+    while let Some(documents) = queue.recv().await {
+        tell(documents, &recorder, &told).await;
+    }
+}
+
+/// Tells the brain of documents; of a patient, the scope first.
+async fn tell(documents: Vec<DocumentState>, recorder: &Recorder, told: &mpsc::Sender<Told>) {
+    let patients: Vec<PatientId> = documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse().ok()).collect();
+    if !patients.is_empty() {
+        let scopes = recorder.write(move |desk| patients.into_iter().filter_map(|p| desk.replica.scope_of(&p).map(|s| (p, s))).collect());
+        if let Ok(scopes) = scopes.await {
+            // The loop's end is the program's end.
+            let _ = told.send(Told::Input(Box::new(Input::Scopes(scopes)))).await;
+        }
+    }
+    if !documents.is_empty() {
+        let _ = told.send(Told::Input(Box::new(Input::Changed(documents)))).await;
+    }
+}
+
+/// Takes the audit events that commands such as `user add` left, into the ledger.
+async fn audit_of_commands(accounts: edge_store::Accounts, recorder: Recorder) {
+    let accounts = Arc::new(accounts);
+    loop {
+        let taking = Arc::clone(&accounts);
+        let pending = tokio::task::spawn_blocking(move || taking.pending_audit()).await;
+        if let Ok(Ok(pending)) = pending
+            && let Some(through) = pending.last().map(|(id, _)| *id)
+        {
+            let events = pending.into_iter().map(|(_, event)| event).collect();
+            let commit = Commit { drafts: vec![Draft::Audit(events)], ..Commit::default() };
+            let written = recorder.write(move |desk| desk.replica.commit(desk.store, desk.now, desk.entropy, &commit)).await;
+            if let Ok(Ok(_)) = written {
+                let dropping = Arc::clone(&accounts);
+                let dropped = tokio::task::spawn_blocking(move || dropping.drop_audit(through)).await;
+                if !matches!(dropped, Ok(Ok(()))) {
+                    tracing::warn!("audit events of commands stay queued and will be written again");
+                }
+            }
+        }
+        tokio::time::sleep(AUDIT_EVERY).await;
+    }
+}
+
+/// Ready while the event loop runs.
+struct LoopRuns(Mutex<tokio::task::AbortHandle>);
+
+impl Ready for LoopRuns {
+    fn reasons(&self) -> Vec<String> {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_finished();
+        if ended { vec!["the event loop has ended: restart the program and look at its log".to_owned()] } else { Vec::new() }
+    }
+}
+
+fn metrics(board: Arc<Board>, hub: Arc<hub_link::HubLink>) -> web::ops::Metrics {
+    Arc::new(move || {
+        let (status, sync, now) = (board.status(), hub.view.borrow().clone(), clock::now().wall);
+        let age = |ms: Option<i64>| ms.map_or(-1, |ms| (now.millis() - ms) / 1000);
+        let devices = board.devices();
+        let up = devices.iter().filter(|d| d.state == edge_api::ward::DeviceState::Connected).count();
+        let lines = [
+            ("build_info{version=\"".to_owned() + VERSION + "\"}", 1),
+            ("lamplight_received_total".to_owned(), i64::try_from(status.received).unwrap_or(i64::MAX)),
+            ("lamplight_stored_total".to_owned(), i64::try_from(status.stored).unwrap_or(i64::MAX)),
+            ("lamplight_scored_total".to_owned(), i64::try_from(status.scored).unwrap_or(i64::MAX)),
+            ("lamplight_alerts_total".to_owned(), i64::try_from(status.alerts).unwrap_or(i64::MAX)),
+            ("outbox_pending".to_owned(), i64::try_from(sync.waiting).unwrap_or(i64::MAX)),
+            ("outbox_oldest_seconds".to_owned(), age(sync.oldest_waiting_ms)),
+            ("sync_lag_seconds".to_owned(), age(sync.last_sync_ms)),
+            ("device_connected".to_owned(), i64::try_from(up).unwrap_or(0)),
+            ("device_configured".to_owned(), i64::try_from(devices.len()).unwrap_or(0)),
+        ];
+        lines.iter().map(|(name, value)| format!("{name} {value}\n")).collect()
+    })
+}

@@ -1,0 +1,358 @@
+//! Searches: documents are sifted in id order or sorted; vitals come from series in time order.
+
+use super::bundle::{Page, searchset};
+use super::matching::{matches, relative, sort_key};
+use super::moment::Span;
+use super::outcome::Issue;
+use super::resources::{Kind, Lives, Resource};
+use super::search::{self, Filter, Modifier, Prefix, Search, Wanted};
+use super::{Context, DocumentQuery, ObservationId, Outcome, Reader, Reply, Request, VitalsQuery, observation};
+use crate::id::{PatientId, ResourceId};
+use crate::time::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Most resources looked at for one answer.
+const LOOKED_AT_MAX: usize = 10_000;
+/// Resources asked of the reader at once.
+const BATCH: usize = 500;
+/// Documents in one answer are cut at this many bytes of JSON; the next link goes on.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Answers a search.
+pub(super) fn search<R: Reader>(
+    row: &'static Resource,
+    request: &Request,
+    reader: &mut R,
+    context: &Context<'_>,
+) -> Result<Outcome, R::Error> {
+    let strict = request.prefer.as_deref().is_some_and(|prefer| prefer.replace(' ', "").contains("handling=strict"));
+    let search = match search::parse(row, &request.query, strict, context.base_url, context.now) {
+        Ok(search) => search,
+        Err(issues) => return Ok(Outcome::refused_all(400, &issues)),
+    };
+    let found = if row.lives == Lives::Series {
+        vitals(&search, reader)?
+    } else if let Some(ids) = named_ids(&search.filters) {
+        by_id(row, &search, &ids, reader, context)?
+    } else if search.sort.is_some_and(|sort| sort.by.name != "_id" || sort.descending) || search.count_only {
+        sorted(row, &search, reader, context)?
+    } else {
+        in_id_order(row, &search, reader, context)?
+    };
+    Ok(match found {
+        Ok((mut page, touched)) => {
+            if search.count_only {
+                (page.resources, page.next) = (Vec::new(), None);
+            }
+            let bundle = searchset(context.base_url, row.name, &search, page, context.now);
+            Outcome::reply("search", Reply { etag: None, last_modified: None, ..Reply::resource(200, bundle) }, touched)
+        }
+        Err(issue) => Outcome::refused(if issue.code == "too-costly" { 422 } else { 400 }, issue),
+    })
+}
+
+type Found = Result<(Page, Vec<String>), Issue>;
+
+/// The documents that match, as (id, resource), at most two.
+pub(super) fn at_most_two<R: Reader>(
+    row: &'static Resource,
+    search: &Search,
+    reader: &mut R,
+    context: &Context<'_>,
+) -> Result<Vec<Value>, R::Error> {
+    let mut found = Vec::new();
+    scan(row, search, None, usize::MAX, reader, context, |_, resource| {
+        found.push(resource);
+        found.len() < 2
+    })?;
+    Ok(found)
+}
+
+/// Sifts documents after an id in id order until `take` says stop; gives where it stopped if it did not reach the end.
+fn scan<R: Reader>(
+    row: &'static Resource,
+    search: &Search,
+    after: Option<String>,
+    limit: usize,
+    reader: &mut R,
+    context: &Context<'_>,
+    mut take: impl FnMut(&str, Value) -> bool,
+) -> Result<Option<String>, R::Error> {
+    let mut query = DocumentQuery { resource_type: row.name, patient: one_patient(&search.filters), after, limit: BATCH };
+    let mut looked_at = 0;
+    loop {
+        let batch = reader.documents(&query)?;
+        let full = batch.len() >= query.limit;
+        for resource in batch {
+            looked_at += 1;
+            let Some(id) = resource.get("id").and_then(Value::as_str).map(str::to_owned) else { continue };
+            let wanted = matches(&resource, &search.filters, context.base_url);
+            query.after = Some(id.clone());
+            if (wanted && !take(&id, resource)) || looked_at >= limit {
+                return Ok(query.after);
+            }
+        }
+        if !full {
+            return Ok(None);
+        }
+    }
+}
+
+fn in_id_order<R: Reader>(row: &'static Resource, search: &Search, reader: &mut R, context: &Context<'_>) -> Result<Found, R::Error> {
+    let (mut resources, mut bytes, mut more) = (Vec::new(), 0, false);
+    let mut last = None;
+    let stopped = scan(row, search, search.cursor.clone(), LOOKED_AT_MAX, reader, context, |id, resource| {
+        // One past the page shows that there is a next.
+        if resources.len() >= search.count || bytes > PAGE_BYTES_MAX {
+            more = true;
+            return false;
+        }
+        bytes += size(&resource);
+        last = Some(id.to_owned());
+        resources.push(resource);
+        true
+    })?;
+    let next = if more { last } else { stopped };
+    let whole = search.cursor.is_none() && next.is_none();
+    let touched = references(row, &resources, context);
+    Ok(Ok((Page { total: whole.then_some(resources.len()), resources, next }, touched)))
+}
+
+fn sorted<R: Reader>(row: &'static Resource, search: &Search, reader: &mut R, context: &Context<'_>) -> Result<Found, R::Error> {
+    let mut keys: Vec<(String, String)> = Vec::new();
+    let stopped = scan(row, search, None, LOOKED_AT_MAX, reader, context, |id, resource| {
+        keys.push((search.sort.map(|sort| sort_key(&resource, sort.by)).unwrap_or_default(), id.to_owned()));
+        true
+    })?;
+    if stopped.is_some() {
+        let text = format!("sorting and counting look at no more than {LOOKED_AT_MAX} resources: search for fewer");
+        return Ok(Err(Issue::error("too-costly", text)));
+    }
+    keys.sort_unstable();
+    if search.sort.is_some_and(|sort| sort.descending) {
+        keys.reverse();
+    }
+    let total = keys.len();
+    if search.count_only {
+        return Ok(Ok((Page { resources: Vec::new(), total: Some(total), next: None }, Vec::new())));
+    }
+    let start = match &search.cursor {
+        None => 0,
+        Some(cursor) => match keys.iter().position(|(key, id)| cursor_of(key, id) == *cursor) {
+            Some(at) => at + 1,
+            None => return Ok(Err(Issue::error("value", "what the last page ended with has changed: start the search again"))),
+        },
+    };
+    let (mut resources, mut bytes, mut next) = (Vec::new(), 0, None);
+    let mut rest = keys.iter().skip(start).peekable();
+    while let Some((key, id)) = rest.next() {
+        let found = match id.parse::<ResourceId>() {
+            Ok(id) => reader.document(row.name, &id)?,
+            Err(_) => None,
+        };
+        bytes += found.as_ref().map_or(0, size);
+        resources.extend(found);
+        if (resources.len() >= search.count || bytes > PAGE_BYTES_MAX) && rest.peek().is_some() {
+            next = Some(cursor_of(key, id));
+            break;
+        }
+    }
+    let touched = references(row, &resources, context);
+    Ok(Ok((Page { resources, total: Some(total), next }, touched)))
+}
+
+fn cursor_of(key: &str, id: &str) -> String {
+    format!("{key}\n{id}")
+}
+
+fn by_id<R: Reader>(
+    row: &'static Resource,
+    search: &Search,
+    ids: &BTreeSet<String>,
+    reader: &mut R,
+    context: &Context<'_>,
+) -> Result<Found, R::Error> {
+    let mut resources = Vec::new();
+    for id in ids.iter().filter_map(|id| id.parse::<ResourceId>().ok()) {
+        resources.extend(reader.document(row.name, &id)?.filter(|found| matches(found, &search.filters, context.base_url)));
+    }
+    let touched = references(row, &resources, context);
+    Ok(Ok((Page { total: Some(resources.len()), resources, next: None }, touched)))
+}
+
+/// The ids of a filter by `_id`, at most [`search::VALUES_MAX`], so that no page is needed.
+fn named_ids(filters: &[Filter]) -> Option<BTreeSet<String>> {
+    let filter = filters.iter().find(|filter| filter.parameter.name == "_id" && filter.modifier == Modifier::None)?;
+    let id = |wanted: &Wanted| match wanted {
+        Wanted::Token { code, .. } => code.clone(),
+        _ => None,
+    };
+    Some(filter.values.iter().filter_map(id).collect())
+}
+
+/// The patient all results must be about, if the filters name one.
+fn one_patient(filters: &[Filter]) -> Option<PatientId> {
+    let named = |filter: &&Filter| matches!(filter.parameter.name, "patient" | "subject") && filter.modifier == Modifier::None;
+    filters.iter().filter(named).find_map(|filter| match filter.values.as_slice() {
+        [Wanted::Reference(text)] => text.strip_prefix("Patient/").unwrap_or(text).parse().ok(),
+        _ => None,
+    })
+}
+
+fn size(resource: &Value) -> usize {
+    // The reader's documents are small; their text is counted so that a page of large ones is not.
+    resource.to_string().len()
+}
+
+fn references(row: &Resource, resources: &[Value], context: &Context<'_>) -> Vec<String> {
+    let mut all = BTreeSet::new();
+    for resource in resources {
+        all.extend(resource.get("id").and_then(Value::as_str).map(|id| format!("{}/{id}", row.name)));
+        if let Lives::PatientCompartment(element) = row.lives {
+            let patient = resource.get(element).and_then(|subject| subject.get("reference")).and_then(Value::as_str);
+            all.extend(patient.map(|text| relative(text, context.base_url).to_owned()));
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn vitals<R: Reader>(search: &Search, reader: &mut R) -> Result<Found, R::Error> {
+    let query = match vitals_query(search) {
+        Ok(query) => query,
+        Err(issue) => return Ok(Err(issue)),
+    };
+    let (mut page, patients) = match query {
+        Ask::Nothing => (Vec::new(), BTreeSet::new()),
+        Ask::These(ids, narrow) => {
+            let mut found = Vec::new();
+            for id in ids {
+                found.extend(reader.vital(&id)?.filter(|vital| narrow.as_ref().is_none_or(|query| query.takes(vital))));
+            }
+            let patients = found.iter().map(|vital| vital.patient.to_string()).collect();
+            (found, patients)
+        }
+        Ask::Range(query) => (reader.vitals(&query)?, BTreeSet::from([query.patient.to_string()])),
+    };
+    let limit = if search.count_only { LOOKED_AT_MAX } else { search.count };
+    let more = page.len() > limit;
+    if more && search.count_only {
+        return Ok(Err(Issue::error("too-costly", format!("there are more than {LOOKED_AT_MAX}: narrow the search by date"))));
+    }
+    page.truncate(limit);
+    let next = if more { page.last().map(|vital| vital.id().to_string()) } else { None };
+    let total = (search.cursor.is_none() && !more).then_some(page.len());
+    let touched = patients.into_iter().map(|id| format!("Patient/{id}")).collect();
+    Ok(Ok((Page { resources: page.iter().filter_map(observation::render).collect(), total, next }, touched)))
+}
+
+enum Ask {
+    /// Nothing can match.
+    Nothing,
+    These(Vec<ObservationId>, Option<VitalsQuery>),
+    Range(VitalsQuery),
+}
+
+fn vitals_query(search: &Search) -> Result<Ask, Issue> {
+    let after = match &search.cursor {
+        None => None,
+        Some(text) => Some(text.parse::<ObservationId>().map_err(|_| Issue::error("value", "the cursor is none that was given out"))?),
+    };
+    let ids = named_ids(&search.filters).map(|ids| ids.iter().filter_map(|id| id.parse().ok()).collect::<Vec<ObservationId>>());
+    let patients = search.filters.iter().filter(|filter| matches!(filter.parameter.name, "patient" | "subject"));
+    let mut patient: Option<PatientId> = None;
+    for filter in patients {
+        match (one_patient(std::slice::from_ref(filter)), &patient) {
+            (Some(named), None) => patient = Some(named),
+            (Some(named), Some(held)) if named == *held => {}
+            (Some(_), Some(_)) => return Ok(Ask::Nothing),
+            (None, _) => return Err(Issue::error("not-supported", "name exactly one patient").at("http.patient")),
+        }
+    }
+    let Some(patient) = patient else {
+        // An id names its patient's vital by itself.
+        return ids
+            .map(|ids| Ask::These(ids, None))
+            .ok_or_else(|| Issue::error("required", "vital signs are found by patient: add patient=<id>").at("http.patient"));
+    };
+    let mut query = VitalsQuery {
+        patient,
+        codes: None,
+        device: None,
+        from: Timestamp(i64::MIN),
+        to: Timestamp(i64::MAX),
+        after,
+        limit: if search.count_only { LOOKED_AT_MAX } else { search.count } + 1,
+        newest_first: search.sort.is_none_or(|sort| sort.descending),
+    };
+    for filter in &search.filters {
+        if !narrow(&mut query, filter)? {
+            return Ok(Ask::Nothing);
+        }
+    }
+    Ok(match ids {
+        Some(ids) => Ask::These(ids, Some(query)),
+        None => Ask::Range(query),
+    })
+}
+
+/// Adds a filter to a query of vitals; false if nothing can match.
+fn narrow(query: &mut VitalsQuery, filter: &Filter) -> Result<bool, Issue> {
+    match (filter.parameter.name, filter.parameter.kind) {
+        ("code" | "combo-code", _) => {
+            let mut codes = Vec::new();
+            for wanted in &filter.values {
+                if let Wanted::Token { system, code } = wanted {
+                    codes.extend(observation::codes_for(system.as_deref(), code.as_deref()));
+                }
+            }
+            codes.retain(|code| query.codes.as_ref().is_none_or(|held| held.contains(code)));
+            codes.sort_unstable();
+            codes.dedup();
+            let any = !codes.is_empty();
+            query.codes = Some(codes);
+            Ok(any)
+        }
+        ("category", _) => Ok(filter.values.iter().any(|wanted| match wanted {
+            Wanted::Token { system, code } => {
+                let named = code.as_deref().is_none_or(|code| code.eq_ignore_ascii_case("vital-signs"));
+                named && system.as_deref().is_none_or(|system| system == observation::CATEGORY)
+            }
+            _ => false,
+        })),
+        ("device", _) => match filter.values.as_slice() {
+            [Wanted::Reference(text)] => match text.strip_prefix("Device/").unwrap_or(text).parse() {
+                Ok(device) if query.device.as_ref().is_none_or(|held| *held == device) => {
+                    query.device = Some(device);
+                    Ok(true)
+                }
+                _ => Ok(false),
+            },
+            _ => Err(Issue::error("not-supported", "name exactly one device").at("http.device")),
+        },
+        (_, Kind::Date) => match filter.values.as_slice() {
+            [Wanted::Date(prefix, span)] => match window(*prefix, *span) {
+                Some(window) => {
+                    query.from = query.from.max(window.start);
+                    query.to = query.to.min(window.end);
+                    Ok(query.from < query.to)
+                }
+                None => Err(Issue::error("not-supported", "ne is not supported for dates of vital signs").at("http.date")),
+            },
+            _ => Err(Issue::error("not-supported", "give one date for each date parameter; repeat it for a range").at("http.date")),
+        },
+        _ => Ok(true),
+    }
+}
+
+/// When a moment must lie so that it compares so with a span; `None` if that is no one stretch of time.
+fn window(prefix: Prefix, span: Span) -> Option<Span> {
+    match prefix {
+        Prefix::Eq | Prefix::Ap => Some(span),
+        Prefix::Gt | Prefix::Sa => Some(Span { start: span.end, ..Span::ALWAYS }),
+        Prefix::Ge => Some(Span { start: span.start, ..Span::ALWAYS }),
+        Prefix::Lt | Prefix::Eb => Some(Span { end: span.start, ..Span::ALWAYS }),
+        Prefix::Le => Some(Span { end: span.end, ..Span::ALWAYS }),
+        Prefix::Ne => None,
+    }
+}

@@ -1,0 +1,9 @@
+//! The FHIR face against a record held in memory, the shared examples, and anything at all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod anything;
+mod reading;
+mod searching;
+mod validation;
+mod ward;
+mod writing;

@@ -1,0 +1,159 @@
+//! The one thread that writes a replica, and the readers beside it. Agent and hub both put their replica here.
+//!
+//! Always: jobs run in the order they are handed in, each durable before it answers; at most [`QUEUE`] wait, past that
+//! [`Busy`] is answered at once. Readers see what is durable and never hold up the writer.
+
+use crate::given::{Clock, Entropy};
+use protocol::{Replica, Store, StoreError};
+use record::time::Now;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Jobs that may wait.
+pub const QUEUE: usize = 1024;
+/// Readers at one time.
+pub const READERS: usize = 4;
+
+/// What a job is given.
+pub struct Desk<'a> {
+    /// The replica.
+    pub replica: &'a mut Replica,
+    /// Where it is kept.
+    pub store: &'a mut dyn Store,
+    /// The moment the job began.
+    pub now: Now,
+    /// Fresh randomness.
+    pub entropy: &'a mut dyn protocol::Entropy,
+}
+
+type Job = Box<dyn FnOnce(Desk<'_>) + Send>;
+/// Opens a store for reading only.
+pub type OpenReader = Arc<dyn Fn() -> Result<Box<dyn Store + Send>, StoreError> + Send + Sync>;
+
+/// Why a job was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Busy {
+    /// The queue is full.
+    #[error("{QUEUE} writes are waiting already: try again in a moment")]
+    Full,
+    /// The recorder has ended, or the job panicked.
+    #[error("the recorder has stopped: restart the program and look at its log")]
+    Stopped,
+}
+
+/// A handle to the thread; clones share it. The thread ends when the last handle is dropped.
+#[derive(Clone)]
+pub struct Recorder {
+    jobs: mpsc::SyncSender<Job>,
+    reader: OpenReader,
+    readers: Arc<Semaphore>,
+}
+
+impl Recorder {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start(
+        mut replica: Replica,
+        mut store: Box<dyn Store + Send>,
+        reader: OpenReader,
+        clock: Clock,
+        entropy: Arc<dyn Entropy>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, queue) = mpsc::sync_channel::<Job>(QUEUE);
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
+            let mut dice = |out: &mut [u8]| {
+                // Keys must never be made of anything but randomness: without any, the process ends.
+                if entropy.fill(out).is_err() {
+                    tracing::error!("the system gives no randomness: stopping");
+                    std::process::abort();
+                }
+            };
+            while let Ok(job) = queue.recv() {
+                job(Desk { replica: &mut replica, store: store.as_mut(), now: clock(), entropy: &mut dice });
+            }
+        })?;
+        Ok((Self { jobs, reader, readers: Arc::new(Semaphore::new(READERS)) }, thread))
+    }
+
+    /// Hands in a job and waits for what it yields.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub async fn write<T: Send + 'static>(&self, job: impl FnOnce(Desk<'_>) -> T + Send + 'static) -> Result<T, Busy> {
+        self.submit(job)?.await.map_err(|_| Busy::Stopped)
+    }
+
+    /// Hands in a job; what it yields comes through the channel.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn submit<T: Send + 'static>(&self, job: impl FnOnce(Desk<'_>) -> T + Send + 'static) -> Result<oneshot::Receiver<T>, Busy> {
+        let (answer, waiting) = oneshot::channel();
+        let job: Job = Box::new(move |desk| {
+            // A caller that has gone away still gets its work done.
+            let _ = answer.send(job(desk));
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => Busy::Full,
+            mpsc::TrySendError::Disconnected(_) => Busy::Stopped,
+        })?;
+        Ok(waiting)
+    }
+
+    /// Reads beside the writer, on a thread that may block. At most [`READERS`] at a time; more wait their turn.
+    ///
+    /// # Errors
+    /// [`StoreError`], also if the reading thread ended early.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped = || StoreError::Other("the reader has stopped".to_owned());
+        let turn = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopped())?;
+        let open = Arc::clone(&self.reader);
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut store = open()?;
+            job(store.as_mut())
+        });
+        read.await.map_err(|_| stopped())?
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// The audit trail lies in the replica's own audit scope.
+impl crate::audit::Audit for Recorder {
+    fn record(&self, note: crate::audit::AuditNote) -> futures_util::future::BoxFuture<'_, Result<(), crate::audit::AuditError>> {
+        Box::pin(async move {
+            let event = audit_event(&note);
+            let commit = protocol::Commit { drafts: vec![protocol::Draft::Audit(vec![event])], ..protocol::Commit::default() };
+            let written = self.write(move |desk| desk.replica.commit(desk.store, desk.now, desk.entropy, &commit).map(|_| ())).await;
+            match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(crate::audit::AuditError(Box::new(error))),
+                Err(busy) => Err(crate::audit::AuditError(Box::new(busy))),
+            }
+        })
+    }
+}
+
+/// A note as it is kept in the ledger.
+#[must_use]
+pub fn audit_event(note: &crate::audit::AuditNote) -> record::ledger::body::AuditEvent {
+    record::ledger::body::AuditEvent {
+        at: note.at,
+        user: note.who.clone().unwrap_or_default(),
+        session: note.session.clone().unwrap_or_default(),
+        action: note.action.word().to_owned(),
+        what: note.what.clone(),
+        ok: note.outcome == crate::audit::Outcome::Success,
+    }
+}

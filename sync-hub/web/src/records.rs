@@ -1,0 +1,206 @@
+//! FHIR over a replica: reads beside the writer, writes through it, the audit note in the very commit of a write.
+
+use crate::fhir::{FhirReply, FhirRequest, FhirService};
+use crate::given::Clock;
+use crate::recorder::{Desk, Recorder};
+use axum::http::{Method, StatusCode};
+use futures_util::future::BoxFuture;
+use protocol::commit::DocumentState;
+use protocol::reader::StoreReader;
+use protocol::replica::CommitError;
+use protocol::{Commit, Draft, Store, StoreError, Where};
+use record::fhir::{self, Context, Intent, Issue, Outcome, Place, Reply, Step, operation_outcome, written};
+use record::ledger::Act;
+use record::ledger::body::AuditEvent;
+use record::time::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Told of every document a FHIR write changed, once it is durable.
+pub type Changed = Arc<dyn Fn(Vec<DocumentState>) + Send + Sync>;
+
+/// The FHIR of a program that keeps a replica.
+pub struct Records {
+    /// Its writer and readers.
+    pub recorder: Recorder,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its name.
+    pub program: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Who else must know of writes.
+    pub changed: Changed,
+}
+
+/// Who writes, for the ledger and the audit trail.
+#[derive(Clone, Default)]
+struct Writer {
+    user: String,
+    session: String,
+}
+
+impl FhirService for Records {
+    fn handle(&self, request: FhirRequest) -> BoxFuture<'_, FhirReply> {
+        Box::pin(self.answer(request))
+    }
+}
+
+impl Records {
+    async fn answer(&self, request: FhirRequest) -> FhirReply {
+        let base_url = request.base_url.clone();
+        let writer = request.session.as_ref().map_or_else(Writer::default, |s| Writer { user: s.user.clone(), session: s.id.clone() });
+        let Some(asked) = plain(request) else {
+            return refused(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "use GET, POST or PUT; nothing is deleted or patched here");
+        };
+        let (program, version, now) = (self.program, self.version, (self.clock)().wall);
+        let again = asked.clone();
+        let at = base_url.clone();
+        let read = self.recorder.read(move |store| run(store, &asked, &Context { base_url: &at, now, program, version })).await;
+        let outcome = match read {
+            Ok(outcome) => outcome,
+            Err(error) => return failed(&error),
+        };
+        match outcome.step {
+            Step::Reply(reply) => http(reply, &base_url, outcome.touched, false),
+            Step::Write(_) => self.write(again, writer, base_url).await,
+        }
+    }
+
+    /// Asks again inside the writer, so that nothing can change between the check and the write.
+    async fn write(&self, asked: fhir::Request, writer: Writer, base_url: String) -> FhirReply {
+        let (program, version) = (self.program, self.version);
+        let at = base_url.clone();
+        let done = self.recorder.write(move |desk| {
+            let now = desk.now.wall;
+            let context = Context { base_url: &at, now, program, version };
+            carry_out(desk, &asked, &writer, &context)
+        });
+        match done.await {
+            Ok(Ok((reply, touched, documents))) => {
+                let audited = !documents.is_empty();
+                if audited {
+                    (self.changed)(documents);
+                }
+                http(reply, &base_url, touched, audited)
+            }
+            Ok(Err(error)) => commit_failed(&error),
+            Err(busy) => refused(StatusCode::SERVICE_UNAVAILABLE, "throttled", &busy.to_string()),
+        }
+    }
+}
+
+fn run(store: &mut dyn Store, asked: &fhir::Request, context: &Context<'_>) -> Result<Outcome, StoreError> {
+    let mut tx = store.begin()?;
+    fhir::handle(asked, &mut StoreReader(tx.as_mut()), context)
+}
+
+type Done = (Reply, Vec<String>, Vec<DocumentState>);
+
+fn carry_out(desk: Desk<'_>, asked: &fhir::Request, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
+    let outcome = run(desk.store, asked, context)?;
+    let intent = match outcome.step {
+        Step::Reply(reply) => return Ok((reply, outcome.touched, Vec::new())),
+        Step::Write(intent) => intent,
+    };
+    // The new id is chosen here, so that the audit event of the same commit can name it.
+    let (draft, what) = match &intent {
+        Intent::Create { resource_type, resource, place } => {
+            let id = record::id::new_resource_id(protocol::entropy::bytes(desk.entropy));
+            let mut resource = resource.clone();
+            if let Some(object) = resource.as_object_mut() {
+                object.insert("id".to_owned(), id.as_str().into());
+            }
+            let place = match place {
+                Place::Site | Place::NewPatient => Where::Site,
+                Place::Patient(patient) => Where::Patient(patient.clone()),
+            };
+            (Draft::Create { place, resource }, format!("{resource_type}/{id}"))
+        }
+        Intent::Update { resource_type, id, elements, if_match } => {
+            let draft = Draft::Update {
+                resource_type: (*resource_type).to_owned(),
+                id: id.clone(),
+                elements: elements.clone(),
+                if_match: if_match.clone(),
+            };
+            (draft, format!("{resource_type}/{id}"))
+        }
+    };
+    let event = audit_event(context.now, writer, outcome.action, vec![what.clone()]);
+    let act = Act { user: writer.user.clone(), session: writer.session.clone(), reason: String::new() };
+    let commit = Commit { act, drafts: vec![draft, Draft::Audit(vec![event])], ..Commit::default() };
+    let committed = desk.replica.commit(desk.store, desk.now, desk.entropy, &commit)?;
+    let json = committed.documents.last().map_or(Value::Null, |d| d.json.clone());
+    Ok((written(&intent, &json, context), vec![what], committed.documents))
+}
+
+fn audit_event(at: Timestamp, writer: &Writer, action: &str, what: Vec<String>) -> AuditEvent {
+    AuditEvent { at, user: writer.user.clone(), session: writer.session.clone(), action: action.to_owned(), what, ok: true }
+}
+
+fn plain(request: FhirRequest) -> Option<fhir::Request> {
+    let method = match request.method {
+        Method::GET => fhir::Method::Get,
+        Method::POST => fhir::Method::Post,
+        Method::PUT => fhir::Method::Put,
+        Method::DELETE => fhir::Method::Delete,
+        _ => return None,
+    };
+    let if_none_exist = request.if_none_exist.map(|text| {
+        let pair = |piece: &str| {
+            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            (name.to_owned(), value.to_owned())
+        };
+        text.trim_start_matches('?').split('&').filter(|piece| !piece.is_empty()).map(pair).collect()
+    });
+    Some(fhir::Request {
+        method,
+        path: request.path,
+        query: request.query,
+        if_match: request.if_match,
+        if_none_exist,
+        prefer: request.prefer,
+        body: request.body,
+    })
+}
+
+fn http(reply: Reply, base_url: &str, touched: Vec<String>, audited: bool) -> FhirReply {
+    let version = reply.etag.map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_owned());
+    let relative =
+        |location: String| location.strip_prefix(base_url).map_or(location.clone(), |rest| rest.trim_start_matches('/').to_owned());
+    FhirReply {
+        status: StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        body: reply.body,
+        version,
+        last_modified: reply.last_modified.map(Timestamp::http_date),
+        location: reply.location.map(relative),
+        touched,
+        audited,
+    }
+}
+
+fn refused(status: StatusCode, code: &'static str, text: &str) -> FhirReply {
+    FhirReply { status, body: Some(operation_outcome(&[Issue::error(code, text.to_owned())])), ..FhirReply::default() }
+}
+
+fn commit_failed(error: &CommitError) -> FhirReply {
+    let (status, code) = match error {
+        CommitError::UnknownPatient(_) | CommitError::UnknownDocument(_) => (StatusCode::NOT_FOUND, "not-found"),
+        CommitError::Exists(_) => (StatusCode::CONFLICT, "duplicate"),
+        CommitError::Version { .. } => (StatusCode::PRECONDITION_FAILED, "conflict"),
+        CommitError::Document(_) | CommitError::Seal(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
+        CommitError::Resource(_) | CommitError::Content(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        CommitError::Store(store) => return failed(store),
+        CommitError::Grant(_) => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
+    };
+    refused(status, code, &error.to_string())
+}
+
+fn failed(error: &StoreError) -> FhirReply {
+    tracing::error!(%error, "the store failed a FHIR request");
+    match error {
+        StoreError::Full(_) => refused(StatusCode::INSUFFICIENT_STORAGE, "no-store", &error.to_string()),
+        _ => refused(StatusCode::INTERNAL_SERVER_ERROR, "exception", "the store could not answer; the reason is in the log"),
+    }
+}

@@ -1,0 +1,79 @@
+//! The configuration files of the programs, as an installer would write them.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Any free port of this machine.
+pub const ANY_PORT: &str = "127.0.0.1:0";
+
+/// `agent.toml`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentConfig {
+    /// The clinic's name.
+    pub name: String,
+    /// Data directory.
+    pub data: PathBuf,
+    /// Where it serves.
+    pub bind: String,
+    /// The built screens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ui: Option<PathBuf>,
+    /// Beds in painted order.
+    pub beds: Vec<String>,
+    /// Seconds of numerics in a segment.
+    pub seal_every_s: u32,
+    /// Seconds of waves in a segment.
+    pub seal_waves_every_s: u32,
+    /// Seconds between sync sessions.
+    pub sync_every_s: u32,
+    /// Devices.
+    pub devices: Vec<DeviceConfig>,
+}
+
+/// One device of `agent.toml`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeviceConfig {
+    /// Its id.
+    pub id: String,
+    /// What the ward calls it.
+    pub name: String,
+    /// Its page of facts.
+    pub profile: String,
+    /// The bed it reads for at first.
+    pub bed: String,
+    /// Its serial port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<PathBuf>,
+    /// Where it connects to the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Its Bluetooth address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// `hub.toml`.
+#[derive(Clone, Debug, Serialize)]
+pub struct HubConfig {
+    /// What operators call it.
+    pub name: String,
+    /// Data directory.
+    pub data: PathBuf,
+    /// Where it serves HTTP and TLS.
+    pub bind: String,
+    /// Where it serves MQTT over TLS.
+    pub mqtt: String,
+    /// The built screens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ui: Option<PathBuf>,
+}
+
+/// Writes a configuration file.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(path: &Path, config: &impl Serialize) -> Result<()> {
+    let text = toml::to_string(config).context("a configuration that is no TOML")?;
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}

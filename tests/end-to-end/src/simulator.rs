@@ -1,0 +1,109 @@
+//! Simulated monitors: the `simulators` program, told over stdin what happens to the device.
+
+use crate::process::{Process, Spec};
+use anyhow::Result;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// What becomes of the simulated patient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Course {
+    /// Stays well.
+    Stable,
+    /// Falls ill within seconds.
+    Deteriorating,
+}
+
+impl Course {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Deteriorating => "deteriorating",
+        }
+    }
+}
+
+/// Who wears the device.
+#[derive(Clone, Copy, Debug)]
+pub struct Wearer {
+    /// Which patient; also makes a device's address its own.
+    pub seed: u64,
+    /// What becomes of them.
+    pub course: Course,
+}
+
+/// One running simulator.
+#[derive(Debug)]
+pub struct Simulator {
+    process: Process,
+    /// What it said when it was ready.
+    pub ready: Value,
+}
+
+impl Simulator {
+    /// A heart-rate strap (`hr`) and an oximeter (`plx`) on a private bus at `socket`.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn bluetooth(folder: &Path, wearer: Wearer, socket: &Path) -> Result<Self> {
+        Self::start(folder, wearer, "ble", &["--socket".into(), socket.into()]).await
+    }
+
+    /// A GE monitor on the pseudo-terminal `link`.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn serial(folder: &Path, wearer: Wearer, link: &Path) -> Result<Self> {
+        Self::start(folder, wearer, "dri", &["--link".into(), link.into()]).await
+    }
+
+    /// An HL7 monitor that connects to `listener` and logs what was acknowledged.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn hl7(folder: &Path, wearer: Wearer, listener: &str, ack_log: &Path) -> Result<Self> {
+        Self::start(folder, wearer, "mllp", &["--connect".into(), listener.into(), "--ack-log".into(), ack_log.into()]).await
+    }
+
+    async fn start(folder: &Path, wearer: Wearer, kind: &str, options: &[OsString]) -> Result<Self> {
+        let mut args: Vec<OsString> = vec![kind.into()];
+        args.extend_from_slice(options);
+        args.extend(["--seed", &wearer.seed.to_string(), "--course", wearer.course.word(), "--follow-stdin"].map(Into::into));
+        let spec = Spec {
+            name: format!("simulator {kind}"),
+            program: "simulators",
+            args,
+            env: vec![("RUST_LOG", "info".into())],
+            log: folder.join(format!("simulator-{kind}.log")),
+            // It has a bus daemon to take along, and ends with our end of its stdin.
+            die_with_us: false,
+        };
+        let (process, ready) = Process::start(spec).await?;
+        Ok(Self { process, ready })
+    }
+
+    /// Does something to the device: `unplug plx`, `course improving`.
+    ///
+    /// # Errors
+    /// The simulator has ended.
+    pub async fn tell(&mut self, command: &str) -> Result<()> {
+        self.process.tell(command).await
+    }
+
+    /// The Bluetooth address of one of its devices.
+    #[must_use]
+    pub fn address_of(&self, device: &str) -> Option<String> {
+        let devices = self.ready.pointer("/ready/devices")?.as_array()?;
+        let found = devices.iter().find(|one| one.get("device").is_some_and(|name| name == device))?;
+        Some(found.get("address")?.as_str()?.to_owned())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// It ends badly.
+    pub async fn stop(self) -> Result<()> {
+        self.process.stop().await
+    }
+}

@@ -1,0 +1,274 @@
+//! A whole ward in a directory of its own: a hub, clinics with their agent, monitors and patients.
+
+use crate::agent::{Agent, NURSE, PIN};
+use crate::chart::search;
+use crate::client::Client;
+use crate::config::{ANY_PORT, AgentConfig, DeviceConfig, HubConfig};
+use crate::hub::Hub;
+use crate::live::Live;
+use crate::patients::{self, PEOPLE};
+use crate::simulator::{Course, Simulator, Wearer};
+use crate::wait::until;
+use crate::paths;
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The beds of every clinic here.
+pub const BEDS: [&str; 4] = ["1", "2", "3", "4"];
+/// The GE monitor, in bed 1.
+pub const SERIAL: &str = "monitor-1";
+/// The HL7 monitor, in bed 2.
+pub const HL7: &str = "monitor-2";
+/// The Bluetooth oximeter, in bed 3.
+pub const OXIMETER: &str = "oximeter-3";
+/// The Bluetooth strap, in bed 3.
+pub const STRAP: &str = "strap-3";
+/// How long hub and agents may take to hold the same once nothing new is measured.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// What to set up.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// A clinic's name, and the bed whose patient falls ill (1 or 2).
+    pub clinics: Vec<(&'static str, &'static str)>,
+    /// Whether the agents serve the built screens.
+    pub screens: bool,
+}
+
+impl Plan {
+    /// One clinic, without screens.
+    #[must_use]
+    pub fn one() -> Self {
+        Self { clinics: vec![("hillside", "1")], screens: false }
+    }
+
+    /// The demonstration: two clinics, with screens.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], screens: true }
+    }
+}
+
+/// A running ward. All of it ends when it is dropped.
+#[derive(Debug)]
+pub struct Ward {
+    /// The hub.
+    pub hub: Hub,
+    /// The clinics.
+    pub clinics: Vec<Clinic>,
+    folder: TempDir,
+}
+
+/// One clinic: its agent, its monitors, its patients.
+#[derive(Debug)]
+pub struct Clinic {
+    /// The box.
+    pub agent: Agent,
+    /// In bed 1.
+    pub serial: Option<Simulator>,
+    /// In bed 2.
+    pub hl7: Option<Simulator>,
+    /// Strap and oximeter in bed 3.
+    pub bluetooth: Option<Simulator>,
+    /// FHIR ids of the patients, by bed.
+    pub patients: Vec<String>,
+    /// What was acknowledged to the HL7 monitor.
+    pub ack_log: PathBuf,
+}
+
+impl Ward {
+    /// Opens a ward: everything runs, everyone is in bed, the agents are enrolled.
+    ///
+    /// # Errors
+    /// Any part does not come up.
+    pub async fn open(plan: &Plan) -> Result<Self> {
+        // A socket's path may have 108 bytes at most, so not below a deep target directory.
+        let folder = tempfile::Builder::new().prefix("lamplight-").tempdir().context("a directory for the ward")?;
+        let ui = if plan.screens { Some(paths::screens()?) } else { None };
+        let home = room(folder.path(), "hub")?;
+        let config = HubConfig { name: "hub".into(), data: home.join("data"), bind: ANY_PORT.into(), mqtt: ANY_PORT.into(), ui: ui.clone() };
+        let mut hub = Hub::new(&home, config);
+        hub.start().await?;
+        hub.add_operator().await?;
+        let mut ward = Self { hub, clinics: Vec::new(), folder };
+        for (number, (name, falls_ill)) in (1..).zip(&plan.clinics) {
+            let home = room(ward.folder.path(), name)?;
+            let clinic = Clinic::open(&home, name, number, falls_ill, ui.clone()).await?;
+            let code = ward.hub.add_site(name).await?;
+            clinic.agent.enrol(ward.hub.http(), &code).await?;
+            ward.clinics.push(clinic);
+        }
+        Ok(ward)
+    }
+
+    /// The directory of this ward.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The first clinic.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn clinic(&mut self) -> Result<&mut Clinic> {
+        self.clinics.first_mut().context("a ward without a clinic")
+    }
+
+    /// Whether hub and agents still run.
+    ///
+    /// # Errors
+    /// One has ended; with the end of its log.
+    pub async fn alive(&mut self) -> Result<()> {
+        self.hub.alive().await?;
+        for clinic in &mut self.clinics {
+            clinic.agent.alive().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends all monitors, so that nothing new is measured.
+    ///
+    /// # Errors
+    /// One ends badly.
+    pub async fn quiet(&mut self) -> Result<()> {
+        for clinic in &mut self.clinics {
+            for monitor in [clinic.serial.take(), clinic.hl7.take(), clinic.bluetooth.take()].into_iter().flatten() {
+                monitor.stop().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the hub has signed for every entry of every agent and both proved the same set; then the agents' sync lines.
+    ///
+    /// # Errors
+    /// It does not happen within a minute; with what was seen last.
+    pub async fn settle(&self) -> Result<Vec<Value>> {
+        let operator = self.hub.sign_in().await?;
+        let mut lines = Vec::new();
+        for clinic in &self.clinics {
+            let nurse = clinic.agent.sign_in().await?;
+            let name = clinic.agent.name();
+            let mut last = String::new();
+            let settled = until(&format!("{name} and the hub hold the same"), SETTLE, async || {
+                let line = nurse.post("/api/v1/sync/now", &Value::Null).await?;
+                let fleet = operator.get("/api/v1/fleet").await?;
+                let row = site(&fleet, name)?;
+                last = format!("agent {line}, hub {row}");
+                let all = line["waiting"] == 0 && line["entries_acked"] == line["entries_written"];
+                let equal = row["digest"] == "equal" && line["digest_equal"] == true && row["digest_hex"] == line["digest"];
+                Ok((all && equal && line["entries_written"].as_u64() > Some(0)).then_some(line))
+            });
+            lines.push(settled.await.with_context(|| format!("last seen: {last}"))?.0);
+        }
+        Ok(lines)
+    }
+}
+
+/// A site's row of the fleet.
+///
+/// # Errors
+/// The hub does not know it.
+pub fn site(fleet: &Value, name: &str) -> Result<Value> {
+    let rows = fleet["sites"].as_array().cloned().unwrap_or_default();
+    rows.into_iter().find(|row| row["site"] == name).with_context(|| format!("the hub knows no site {name}"))
+}
+
+impl Clinic {
+    async fn open(home: &Path, name: &str, number: u64, falls_ill: &str, ui: Option<PathBuf>) -> Result<Self> {
+        let (socket, port) = (home.join("bus"), home.join("ttyGE"));
+        let wearer = |bed: &str| {
+            let course = if bed == falls_ill { Course::Deteriorating } else { Course::Stable };
+            Wearer { seed: number * 10 + bed.parse::<u64>().unwrap_or_default(), course }
+        };
+        let bluetooth = Simulator::bluetooth(home, wearer("3"), &socket).await?;
+        let serial = Simulator::serial(home, wearer("1"), &port).await?;
+        let config = AgentConfig {
+            name: name.to_owned(),
+            data: home.join("data"),
+            bind: ANY_PORT.into(),
+            ui,
+            beds: BEDS.map(str::to_owned).into(),
+            seal_every_s: 5,
+            seal_waves_every_s: 5,
+            sync_every_s: 1,
+            devices: devices(port, &bluetooth),
+        };
+        let mut agent = Agent::new(home, config, &format!("unix:path={}", socket.display()));
+        agent.start().await?;
+        agent.add_user(NURSE, "nurse", PIN).await?;
+        let nurse = agent.sign_in().await?;
+        let mut patients = Vec::new();
+        for (bed, person) in BEDS.iter().zip(&PEOPLE) {
+            let patient = patients::admit(&nurse, person, bed).await?;
+            patients::observe(&nurse, bed, &patient).await?;
+            patients.push(patient);
+        }
+        let ack_log = home.join("acknowledged.jsonl");
+        let listener = agent.config.devices.iter().find_map(|device| device.listen.clone()).context("no HL7 listener")?;
+        let hl7 = Simulator::hl7(home, wearer("2"), &listener, &ack_log).await?;
+        Ok(Self { agent, serial: Some(serial), hl7: Some(hl7), bluetooth: Some(bluetooth), patients, ack_log })
+    }
+
+    /// Opens the live stream as the nurse.
+    ///
+    /// # Errors
+    /// Refused.
+    pub async fn watch(&self) -> Result<Live> {
+        Live::open(&self.agent.sign_in().await?).await
+    }
+
+    /// The state of a device as its list tells it.
+    ///
+    /// # Errors
+    /// Refused, or no such device.
+    pub async fn device_state(&self, nurse: &Client, id: &str) -> Result<String> {
+        let devices = nurse.get("/api/v1/devices").await?;
+        let found = devices.as_array().into_iter().flatten().find(|device| device["id"] == id);
+        let state = found.and_then(|device| device["state"].as_str());
+        Ok(state.with_context(|| format!("{} knows no device {id}", self.agent.name()))?.to_owned())
+    }
+
+    /// Waits until a device is in a state; how long that took.
+    ///
+    /// # Errors
+    /// Not in time.
+    pub async fn device_becomes(&self, nurse: &Client, id: &str, state: &str, patience: Duration) -> Result<Duration> {
+        let became = until(&format!("{id} is {state}"), patience, async || Ok((self.device_state(nurse, id).await? == state).then_some(()))).await;
+        Ok(became.with_context(|| crate::process::last_lines(self.agent.log()))?.1)
+    }
+
+    /// How many alerts its record holds.
+    ///
+    /// # Errors
+    /// Refused.
+    pub async fn alerts(&self, nurse: &Client) -> Result<usize> {
+        Ok(search(nurse, "/fhir/R4/DetectedIssue?_count=1000").await?.len())
+    }
+}
+
+fn devices(port: PathBuf, bluetooth: &Simulator) -> Vec<DeviceConfig> {
+    let device = |id: &str, name: &str, profile: &str, bed: &str| DeviceConfig {
+        id: id.into(),
+        name: name.into(),
+        profile: profile.into(),
+        bed: bed.into(),
+        ..DeviceConfig::default()
+    };
+    vec![
+        DeviceConfig { serial: Some(port), ..device(SERIAL, "GE B40", "ge-b40-dri", "1") },
+        DeviceConfig { listen: Some(ANY_PORT.into()), ..device(HL7, "HL7 monitor", "ihe-pcd01", "2") },
+        DeviceConfig { address: bluetooth.address_of("plx"), ..device(OXIMETER, "Oximeter", "sig-pulse-oximeter", "3") },
+        DeviceConfig { address: bluetooth.address_of("hr"), ..device(STRAP, "Heart-rate strap", "sig-heart-rate", "3") },
+    ]
+}
+
+fn room(folder: &Path, name: &str) -> Result<PathBuf> {
+    let home = folder.join(name);
+    std::fs::create_dir(&home).with_context(|| home.display().to_string())?;
+    Ok(home)
+}
