@@ -58,8 +58,18 @@ pub struct Agent {
     pub(crate) losing: bool,
     pub(crate) stopping: bool,
     pub(crate) stopped: bool,
+    pub(crate) counts: Counts,
     rescore_at: Monotonic,
     wake_asked: Option<Monotonic>,
+}
+
+/// What an agent has done since it started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Numerics heard from devices and people.
+    pub received: u64,
+    /// Scores computed.
+    pub scored: u64,
 }
 
 /// A command waiting for its turn.
@@ -100,6 +110,7 @@ impl Agent {
             losing: false,
             stopping: false,
             stopped: false,
+            counts: Counts::default(),
             rescore_at: now.mono,
             wake_asked: Some(now.mono),
             settings,
@@ -107,6 +118,12 @@ impl Agent {
         let mut out = agent.recover(recovered, now);
         out.push(Effect::WakeAt(now.mono));
         (agent, out)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Takes one input, yields what to do. `now` never decides whether, only when; `entropy` names new things.
@@ -225,6 +242,7 @@ impl Agent {
             out.push(Effect::Note(Note::unreadable(id, last, count)));
         }
         for frame in arrival.frames {
+            self.counts.received += frame.numerics.len() as u64;
             let samples = self.writer.push(frame);
             if samples > 0 {
                 self.losing = true;
@@ -279,6 +297,7 @@ impl Agent {
             let chart = self.charts.get(&Whose::Patient(patient.clone())).unwrap_or(&empty);
             // Somebody whose Patient has not arrived yet is scored as of unknown age: no score would be the greater danger.
             let subject = self.patients.get(&patient).map(|person| person.subject(now.wall)).unwrap_or_default();
+            self.counts.scored += 1;
             let inputs = chart.for_scores(subject);
             let scored = Scored { bed: bed.clone(), result: SCORE.assess(&inputs, now.wall), inputs, trigger: chart.trigger };
             self.alerts.follow(&patient, &scored, now.mono);

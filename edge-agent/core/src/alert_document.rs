@@ -93,7 +93,8 @@ pub(crate) fn detected_issue(id: &ResourceId, priority: Priority, score: &dyn Sc
         Priority::Medium => "moderate",
         Priority::High => "high",
     };
-    let mut devices: Vec<&str> = grounds.chart.watermark.keys().map(|(device, _)| device.as_str()).filter(|d| *d != crate::MANUAL).collect();
+    let mut devices: Vec<&str> =
+        grounds.chart.watermark.keys().map(|(device, _)| device.as_str()).filter(|d| *d != crate::MANUAL).collect();
     devices.dedup();
     let mut issue = json!({
         "resourceType": "DetectedIssue",

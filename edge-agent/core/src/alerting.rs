@@ -111,7 +111,14 @@ impl Alerts {
     }
 
     /// What must be written for a patient, given their score. Asked only while no commit is under way.
-    pub fn wanted(&mut self, patient: &PatientId, scored: &Scored, chart: &Chart, now: Monotonic, id: impl FnOnce() -> ResourceId) -> Vec<Draft> {
+    pub fn wanted(
+        &mut self,
+        patient: &PatientId,
+        scored: &Scored,
+        chart: &Chart,
+        now: Monotonic,
+        id: impl FnOnce() -> ResourceId,
+    ) -> Vec<Draft> {
         let Ok(assessment) = &scored.result else { return Vec::new() };
         let Some(score) = risk::by_id(&assessment.score) else { return Vec::new() };
         let episode = self.episodes.get(patient).copied();

@@ -176,7 +176,14 @@ impl Association {
     ///
     /// # Errors
     /// It reads for another bed and is not to be moved.
-    pub fn put_device(&self, device: &DeviceId, bed: &BedId, may_move: bool, now: Now, id: ResourceId) -> Result<Vec<Binding>, CommandError> {
+    pub fn put_device(
+        &self,
+        device: &DeviceId,
+        bed: &BedId,
+        may_move: bool,
+        now: Now,
+        id: ResourceId,
+    ) -> Result<Vec<Binding>, CommandError> {
         let open: Vec<&Binding> = self.open(now.wall).filter(|b| matches!(&b.what, Bound::Device(d) if d == device)).collect();
         if let [only] = open.as_slice()
             && only.bed == *bed

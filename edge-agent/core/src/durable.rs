@@ -110,6 +110,7 @@ impl Agent {
                 arrived: frame.arrived,
             }));
             if frame.device == self.manual {
+                self.counts.received += frame.numerics.len() as u64;
                 self.manual_seq = self.manual_seq.max(frame.first_seq.saturating_add(frame.len()));
             }
             self.series.take(result.tick, frame, [false, false]);

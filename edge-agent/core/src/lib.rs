@@ -31,14 +31,14 @@ mod settings;
 mod view;
 mod writer;
 
-pub use agent::Agent;
+pub use agent::{Agent, Counts};
 pub use alert_document::{EVIDENCE_URL, RESOLUTION_URL};
 pub use alerting::CALM_BEFORE_RESOLVED_US;
 pub use commands::{Actor, Command, CommandError, CommandReply};
 pub use effects::{Effect, LiveEvent, Note, Telemetry};
 pub use input::{Input, LinkEvent, LinkId};
+pub use protocol::replica::MANUAL;
 pub use recovered::Recovered;
 pub use series::SEGMENT_BYTES_MAX;
 pub use settings::{DeviceSetting, Limits, Settings};
-pub use protocol::replica::MANUAL;
 pub use writer::COMMAND_ATTEMPTS;

@@ -8,7 +8,7 @@ use crate::commands::{Actor, Command, CommandError, CommandReply, Reply};
 use crate::effects::Effect;
 use crate::writer::{Kind, Wanted};
 use edge_api::alert::AlertState;
-use edge_api::bed::{ObservedValue, Observe, Saved};
+use edge_api::bed::{Observe, ObservedValue, Saved};
 use protocol::{Draft, Entropy, Where};
 use record::code::Code;
 use record::decimal::Decimal;
@@ -108,7 +108,9 @@ impl Agent {
                 drafts.push(Draft::Create { place: Where::Site, resource: device_resource(&device.view(None), &device.setting.profile) });
             }
             let setting = &device.setting;
-            if let Some(bed) = setting.bed.as_ref().filter(|bed| self.settings.beds.contains(bed) && !self.association.was_bound(&setting.id)) {
+            if let Some(bed) =
+                setting.bed.as_ref().filter(|bed| self.settings.beds.contains(bed) && !self.association.was_bound(&setting.id))
+            {
                 let bindings = self.association.put_device(&setting.id, bed, false, now, new_id(entropy));
                 drafts.extend(bindings.unwrap_or_default().into_iter().map(Draft::Bind));
             }
@@ -124,7 +126,14 @@ impl Agent {
             let result = match self.plan(id, &actor, command.clone(), now, entropy) {
                 Ok(Plan::Write { action, what, mut drafts, frames, reply }) => {
                     let Actor { user, session } = actor;
-                    let audit = AuditEvent { at: now.wall, user: user.clone(), session: session.clone(), action: action.to_owned(), what, ok: true };
+                    let audit = AuditEvent {
+                        at: now.wall,
+                        user: user.clone(),
+                        session: session.clone(),
+                        action: action.to_owned(),
+                        what,
+                        ok: true,
+                    };
                     drafts.push(Draft::Audit(vec![audit]));
                     let act = Act { user, session, reason: reason_of(&command) };
                     return Some(Wanted { kind: Kind::Command, act, drafts, frames, cut: None, reply: Some(reply) });
@@ -205,10 +214,10 @@ impl Agent {
 
     fn bed(&self, bed: &str) -> Result<BedId, CommandError> {
         let beds = &self.settings.beds;
-        beds.iter().find(|b| b.as_str() == bed).cloned().ok_or_else(|| CommandError::UnknownBed {
-            bed: cut(bed),
-            known: beds.iter().map(BedId::as_str).collect::<Vec<_>>().join(", "),
-        })
+        beds.iter()
+            .find(|b| b.as_str() == bed)
+            .cloned()
+            .ok_or_else(|| CommandError::UnknownBed { bed: cut(bed), known: beds.iter().map(BedId::as_str).collect::<Vec<_>>().join(", ") })
     }
 
     fn patient(&self, patient: &str) -> Result<PatientId, CommandError> {

@@ -122,15 +122,7 @@ impl Agent {
 
 /// Somebody whose Patient has not arrived yet.
 fn unknown(id: &PatientId) -> PatientView {
-    PatientView {
-        id: id.to_string(),
-        name: String::new(),
-        birth_date: None,
-        age_years: None,
-        gender: None,
-        identifier: None,
-        test: false,
-    }
+    PatientView { id: id.to_string(), name: String::new(), birth_date: None, age_years: None, gender: None, identifier: None, test: false }
 }
 
 fn numeric_view(point: &Point, assessment: Option<&Assessment>) -> NumericView {

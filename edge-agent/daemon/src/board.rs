@@ -6,7 +6,7 @@ use edge_api::live::LiveMessage;
 use edge_api::status::StatusView;
 use edge_api::ward::{DeviceView, WardView};
 use edge_core::{Counts, LiveEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use web::live::{LiveFrame, LiveSource};
@@ -19,6 +19,7 @@ pub struct Board {
     ward: Mutex<WardView>,
     devices: Mutex<BTreeMap<String, DeviceView>>,
     status: Mutex<StatusView>,
+    raised: Mutex<BTreeSet<String>>,
     frames: broadcast::Sender<Arc<LiveFrame>>,
 }
 
@@ -27,7 +28,13 @@ impl Board {
     #[must_use]
     pub fn new(ward: WardView) -> Self {
         let devices = ward.beds.iter().flat_map(|b| &b.devices).map(|d| (d.id.clone(), d.clone())).collect();
-        Self { ward: Mutex::new(ward), devices: Mutex::new(devices), status: Mutex::default(), frames: broadcast::channel(BACKLOG).0 }
+        Self {
+            ward: Mutex::new(ward),
+            devices: Mutex::new(devices),
+            status: Mutex::default(),
+            raised: Mutex::default(),
+            frames: broadcast::channel(BACKLOG).0,
+        }
     }
 
     /// Takes what the brain says and passes it on.
@@ -36,6 +43,7 @@ impl Board {
             LiveEvent::Message(message) => {
                 fold(&mut lock(&self.ward), &message);
                 self.keep_devices(&message);
+                self.count_message(&message);
                 match serde_json::to_string(&message) {
                     Ok(text) => LiveFrame::Text(Utf8Bytes::from(text)),
                     Err(_) => return,
@@ -80,14 +88,25 @@ impl Board {
 
     /// Takes the brain's counts.
     pub fn count(&self, counts: Counts) {
-        *lock(&self.status) = StatusView {
-            received: counts.received,
-            stored: counts.stored,
-            wave_samples: counts.wave_samples,
-            scored: counts.scored,
-            alerts: counts.alerts,
-            rss_kb: 0,
-        };
+        let mut status = lock(&self.status);
+        (status.received, status.scored) = (counts.received, counts.scored);
+    }
+
+    fn count_message(&self, message: &LiveMessage) {
+        match message {
+            LiveMessage::Stored(stored) => {
+                let mut status = lock(&self.status);
+                status.stored += u64::from(stored.numerics);
+                status.wave_samples += u64::from(stored.wave_samples);
+            }
+            // An alert has a latency when it was raised in this run; it is sent again as it is acknowledged.
+            LiveMessage::Alert(alert) if alert.latency_us.is_some() => {
+                let mut raised = lock(&self.raised);
+                raised.insert(alert.id.clone());
+                lock(&self.status).alerts = raised.len() as u64;
+            }
+            _ => {}
+        }
     }
 
     fn keep_devices(&self, message: &LiveMessage) {

@@ -98,8 +98,8 @@ impl Config {
             let key = name.strip_prefix("LAMPLIGHT_")?.to_ascii_lowercase();
             OVERRIDABLE.contains(&key.as_str()).then_some((key, value))
         };
-        let mut builder = config::Config::builder()
-            .add_source(config::File::new(&path.to_string_lossy(), config::FileFormat::Toml).required(true));
+        let mut builder =
+            config::Config::builder().add_source(config::File::new(&path.to_string_lossy(), config::FileFormat::Toml).required(true));
         for (key, value) in std::env::vars().filter_map(known) {
             builder = if key == "beds" {
                 builder.set_override(&key, value.split(',').map(str::trim).collect::<Vec<_>>())?
@@ -126,7 +126,9 @@ impl Config {
         if self.name.is_empty() || self.name.len() > 64 {
             bail!("name: 1 to 64 characters");
         }
-        for (key, value) in [("seal_every_s", self.seal_every_s), ("seal_waves_every_s", self.seal_waves_every_s), ("sync_every_s", self.sync_every_s)] {
+        for (key, value) in
+            [("seal_every_s", self.seal_every_s), ("seal_waves_every_s", self.seal_waves_every_s), ("sync_every_s", self.sync_every_s)]
+        {
             if !(1..=86_400).contains(&value) {
                 bail!("{key}: 1 to 86400 seconds, got {value}");
             }
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_device_in_a_bed_that_is_not_there_is_refused() {
-        let error = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[[devices]]\nid = \"m\"\nprofile = \"p\"\nbed = \"9\"\n").expect_err("bed");
+        let error =
+            load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[[devices]]\nid = \"m\"\nprofile = \"p\"\nbed = \"9\"\n").expect_err("bed");
         assert!(format!("{error:#}").contains("bed 9"), "{error:#}");
     }
 

@@ -104,8 +104,7 @@ async fn pair(address: &str) -> anyhow::Result<ExitCode> {
 async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<ExitCode> {
     let attached = links::attach(config)?.into_iter().find(|a| a.setting.id.as_str() == device);
     let Some(attached) = attached else { anyhow::bail!("device {device:?} is not configured") };
-    let row = catalogue::protocol(&attached.setting.profile.protocol);
-    let Some(row) = row else { anyhow::bail!("this version does not speak {}", attached.setting.profile.protocol) };
+    let row = catalogue::protocol(&attached.setting.profile.protocol)?;
     let mut driver = (row.make)(&attached.setting.profile);
     let (transport, mut heard) = Transport::new(clock::now);
     transport.open(attached.spec);

@@ -54,7 +54,9 @@ impl Enrolment {
     pub fn load(data: &Path) -> anyhow::Result<Option<Self>> {
         let path = data.join(FILE);
         match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} cannot be used: enrol again", path.display()))?)),
+            Ok(bytes) => {
+                Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} cannot be used: enrol again", path.display()))?))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| path.display().to_string()),
         }
@@ -79,7 +81,9 @@ impl Enrolment {
         for certificate in CertificateDer::pem_slice_iter(self.authority_pem.as_bytes()) {
             roots.add(certificate.context("hub.json: authority_pem")?).context("hub.json: authority_pem")?;
         }
-        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>().context("hub.json: certificate_pem")?;
+        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .context("hub.json: certificate_pem")?;
         let path = data.join(KEY);
         let key = PrivateKeyDer::from_pem_file(&path).with_context(|| path.display().to_string())?;
         Ok(ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key)?)

@@ -194,9 +194,10 @@ impl EventLoop {
     fn commit(&self, token: u64, commit: protocol::Commit) {
         let done = self.done.clone();
         let failed = move |reason: String| Input::CommitFailed { token, reason, retry_ms: RETRY_MS };
-        let handed = self.hands.recorder.submit(move |desk| -> Result<Committed, CommitError> {
-            desk.replica.commit(desk.store, desk.now, desk.entropy, &commit)
-        });
+        let handed = self
+            .hands
+            .recorder
+            .submit(move |desk| -> Result<Committed, CommitError> { desk.replica.commit(desk.store, desk.now, desk.entropy, &commit) });
         tokio::spawn(async move {
             let input = match handed {
                 Err(busy) => failed(busy.to_string()),
@@ -219,6 +220,8 @@ fn plain(error: &CommitError) -> String {
         CommitError::UnknownDocument(_) => "a document of the commit is not known".to_owned(),
         CommitError::Exists(_) => "a document of the commit exists already".to_owned(),
         CommitError::Version { .. } => "a document of the commit has changed since".to_owned(),
-        CommitError::Document(_) | CommitError::Resource(_) | CommitError::Content(_) => "a document of the commit cannot be kept".to_owned(),
+        CommitError::Document(_) | CommitError::Resource(_) | CommitError::Content(_) => {
+            "a document of the commit cannot be kept".to_owned()
+        }
     }
 }

@@ -82,7 +82,8 @@ pub async fn start(
     };
     let (view, watching) = watch::channel(first);
     let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-    let worker = Worker { recorder, data, every, nudge: Arc::clone(&nudge), attempts: Arc::clone(&attempts), view, brought, enrolled, sent: 0 };
+    let worker =
+        Worker { recorder, data, every, nudge: Arc::clone(&nudge), attempts: Arc::clone(&attempts), view, brought, enrolled, sent: 0 };
     worker.count(None).await?;
     tokio::spawn(worker.run());
     Ok(HubLink { nudge, view: watching, attempts })
@@ -206,7 +207,8 @@ impl Worker {
         self.sent += summary.sent;
         let now = clock::now().wall.millis();
         let sent = self.sent;
-        let problem = summary.refused.first().map(|r| format!("the hub refused {} stretches, the first: {}", summary.refused.len(), r.reason));
+        let problem =
+            summary.refused.first().map(|r| format!("the hub refused {} stretches, the first: {}", summary.refused.len(), r.reason));
         if !summary.equal {
             tracing::warn!("after a session the digests differ; the next session tries again");
         }

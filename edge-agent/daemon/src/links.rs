@@ -36,7 +36,7 @@ fn one(device: &Device, profiles: &[Profile]) -> anyhow::Result<Attached> {
         let known: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
         bail!("profile: {:?} is not known; there are {}", device.profile, known.join(", "));
     };
-    let row = catalogue::protocol(&profile.protocol).with_context(|| format!("this version does not speak {}", profile.protocol))?;
+    let row = catalogue::protocol(&profile.protocol)?;
     let spec = match row.link {
         Link::Ble => Spec::Ble(ble(device, profile)),
         Link::Serial => Spec::Serial(serial(device, profile)?),
@@ -116,8 +116,8 @@ fn serial(device: &Device, profile: &Profile) -> anyhow::Result<SerialSpec> {
         },
         flow: match line.flow {
             profile::Flow::None => FlowControl::None,
-            profile::Flow::Hardware => FlowControl::Hardware,
-            profile::Flow::Software => FlowControl::Software,
+            profile::Flow::RtsCts => FlowControl::Hardware,
+            profile::Flow::XonXoff => FlowControl::Software,
         },
         silence: silence(profile),
     })

@@ -1,7 +1,7 @@
 //! Live numerics and presence over MQTT: shown at the hub at once, and forgotten there; the record comes by the ledger.
 
-use crate::enrolment::{Enrolment, random_hex};
 use crate::clock;
+use crate::enrolment::{Enrolment, random_hex};
 use anyhow::Context;
 use edge_core::Telemetry;
 use hub_api::live::{LiveBatch, LiveReading, PACKET_LIMIT, Presence, READINGS_MAX, VERSION, live_topic, presence_topic, wake_topic};
@@ -18,7 +18,12 @@ const RETRY: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Publishes what comes in while there is a hub to publish to; the rest is dropped, as live values are.
-pub async fn run(mut telemetry: mpsc::Receiver<Vec<Telemetry>>, mut enrolled: watch::Receiver<Option<Enrolment>>, data: PathBuf, wake: Arc<Notify>) {
+pub async fn run(
+    mut telemetry: mpsc::Receiver<Vec<Telemetry>>,
+    mut enrolled: watch::Receiver<Option<Enrolment>>,
+    data: PathBuf,
+    wake: Arc<Notify>,
+) {
     loop {
         let hub = enrolled.borrow_and_update().clone();
         let ended = match hub {

@@ -132,12 +132,7 @@ async fn sync_at_once(State(reach): State<Reach>, _: Session) -> Result<impl Int
     }
 }
 
-async fn saved(
-    reach: &Reach,
-    session: &Session,
-    command: Command,
-    what: Vec<String>,
-) -> Result<(Disclosed, axum::Json<Saved>), Problem> {
+async fn saved(reach: &Reach, session: &Session, command: Command, what: Vec<String>) -> Result<(Disclosed, axum::Json<Saved>), Problem> {
     match ask(reach, session, command).await? {
         CommandReply::Saved(saved) => Ok((disclosed(Action::Create, what), axum::Json(saved))),
         CommandReply::Alert(_) => Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -169,7 +164,9 @@ async fn ask(reach: &Reach, session: &Session, command: Command) -> Result<Comma
 fn refused(error: &CommandError) -> Problem {
     let status = match error {
         CommandError::UnknownBed { .. } | CommandError::UnknownDevice { .. } | CommandError::UnknownAlert { .. } => StatusCode::NOT_FOUND,
-        CommandError::WrongPatient { .. } | CommandError::DeviceElsewhere { .. } | CommandError::AlreadyResolved { .. } => StatusCode::CONFLICT,
+        CommandError::WrongPatient { .. } | CommandError::DeviceElsewhere { .. } | CommandError::AlreadyResolved { .. } => {
+            StatusCode::CONFLICT
+        }
         CommandError::Busy { .. } | CommandError::NotSaved { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };

@@ -1,8 +1,8 @@
 //! Commands that need no running agent: reading bytes, checking and copying the record.
 
+use crate::STORE;
 use crate::clock;
 use crate::config::Config;
-use crate::STORE;
 use anyhow::{Context, bail};
 use catalogue::lines::Line;
 use driver::profile::Profile;
@@ -50,15 +50,16 @@ pub fn replay(capture: &Path, protocol: Option<&str>) -> anyhow::Result<ExitCode
     let bytes = read(capture)?;
     let text = std::str::from_utf8(&bytes).ok().filter(|text| text.lines().all(|l| transport::capture::Line::parse(l).is_ok()));
     let said = text.and_then(|t| t.lines().find_map(|l| l.trim().strip_prefix("# protocol:"))).map(str::trim);
-    let protocol = protocol.or(said).or_else(|| by_extension(capture)).with_context(|| {
-        format!("{}: which protocol? Give --protocol, or write `# protocol: …` into the recording", capture.display())
-    })?;
+    let protocol = protocol
+        .or(said)
+        .or_else(|| by_extension(capture))
+        .with_context(|| format!("{}: which protocol? Give --protocol, or write `# protocol: …` into the recording", capture.display()))?;
     let mut out = std::io::stdout().lock();
     let Some(text) = text else {
         // Not a timed recording: the plain bytes of a stream.
         return print(&mut out, None, None, &catalogue::decode(protocol, &bytes)?);
     };
-    let row = catalogue::protocol(protocol).with_context(|| format!("this version does not speak {protocol}"))?;
+    let row = catalogue::protocol(protocol)?;
     let mut driver = (row.make)(&Profile::bare(protocol));
     let mut code = print(&mut out, Some(0), None, &driver.handle(Monotonic(0), In::Connected))?;
     for (number, line) in text.lines().enumerate() {
@@ -107,9 +108,15 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let directory = DataDir::open(&config.data)?;
     let mut reader = edge_store::SqliteReader::open(&directory.store_path(STORE), directory.store_key())?;
-    match edge_store::verify::verify(&mut reader, &mut |_| ControlFlow::Continue(())) {
+    match edge_store::verify::verify(&mut reader, &mut |_| ()) {
         Ok(report) => {
-            println!("{report}");
+            println!(
+                "{} chains, {} entries, {} segments, {} receipts: all good\ndigest {}",
+                report.chains, report.entries, report.segments, report.receipts, report.digest
+            );
+            if report.dead > 0 {
+                println!("{} payloads could not be read when they came and lie among the dead letters", report.dead);
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(fault) => {
@@ -127,7 +134,7 @@ pub fn backup(config: &Config, to: &Path) -> anyhow::Result<()> {
     let directory = DataDir::open(&config.data)?;
     let mut shown = 0;
     edge_store::backup::backup(&directory.store_path(STORE), directory.store_key(), to, &mut |progress| {
-        let percent = progress.done.saturating_mul(100) / progress.total.max(1);
+        let percent = progress.done.saturating_mul(100) / progress.of.max(1);
         if percent >= shown + 10 {
             shown = percent;
             eprintln!("{percent} %");

@@ -94,8 +94,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         listeners += usize::from(matches!(device.spec, Spec::Mllp(_)));
         devices.insert(transport.open(device.spec), device.setting.id);
     }
-    let hands =
-        Hands { transport: transport.clone(), recorder: recorder.clone(), board: Arc::clone(&board), telemetry, listening };
+    let hands = Hands { transport: transport.clone(), recorder: recorder.clone(), board: Arc::clone(&board), telemetry, listening };
     let event_loop = EventLoop::new(agent, first, hands, devices);
     let looping = tokio::spawn(event_loop.run(heard, told_queue, hub.view.clone(), stopping.clone()));
     tokio::spawn(live_link::run(telemetry_queue, enrolment, config.data.clone(), Arc::clone(&hub.nudge)));
@@ -198,7 +197,8 @@ async fn forward(mut queue: mpsc::UnboundedReceiver<Vec<DocumentState>>, recorde
 
 /// Tells the brain of documents; of a patient, the scope first.
 async fn tell(documents: Vec<DocumentState>, recorder: &Recorder, told: &mpsc::Sender<Told>) {
-    let patients: Vec<PatientId> = documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse().ok()).collect();
+    let patients: Vec<PatientId> =
+        documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse().ok()).collect();
     if !patients.is_empty() {
         let scopes = recorder.write(move |desk| patients.into_iter().filter_map(|p| desk.replica.scope_of(&p).map(|s| (p, s))).collect());
         if let Ok(scopes) = scopes.await {

@@ -1,10 +1,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 //! Where a replica keeps its record: one encrypted SQLite file, the same on an agent and on a hub.
 //!
-//!     DataDir::open_or_create ──▶ keys, lock          SqliteStore::open ──▶ Store for `protocol::Replica`
-//!                                                       ├─ reader()   the same record, read-only, beside it
-//!                                                       └─ accounts() who may sign in
-//!     backup::{backup, restore}     verify::verify    work on the file of a program that runs or does not
+//! ```text
+//! DataDir::open_or_create ──▶ keys, lock          SqliteStore::open ──▶ Store for `protocol::Replica`
+//!                                                   ├─ reader()   the same record, read-only, beside it
+//!                                                   └─ accounts() who may sign in
+//! backup::{backup, restore}     verify::verify    work on the file of a program that runs or does not
+//! ```
 //!
 //! Always: a transaction that has committed survives loss of power (WAL, `synchronous=FULL`); one that has not leaves no
 //! trace; entries are added and never changed; every byte of the record on disk is encrypted, the WAL's too; damaged rows

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Newest values kept a site.
 pub const VALUES_MAX: usize = 4096;
 /// Longest text of a reading that is kept.
-const TEXT_MAX: usize = 64;
+const TEXT_MAX: usize = 256;
 
 /// Why a message was dropped. Nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -116,9 +116,10 @@ async fn drained(nurse: &crate::client::Client) -> Result<Value> {
     let drained = until("all that was received is stored", DRAIN, async || {
         last = nurse.get("/api/v1/status").await?;
         Ok((last["received"] == last["stored"]).then(|| last.clone()))
-    });
-    // What does not hold is for the report to say.
-    let drained = drained.await.map(|(counts, _)| counts);
+    })
+    .await;
+    // That it does not hold is for the report to say.
+    let drained = drained.map(|(counts, _)| counts);
     if last.is_null() { drained.context("the agent's counters") } else { Ok(last) }
 }
 

@@ -154,7 +154,8 @@ impl Ward {
             let nurse = clinic.agent.sign_in().await?;
             let name = clinic.agent.name();
             let mut last = String::new();
-            let settled = until(&format!("{name} and the hub hold the same"), SETTLE, async || {
+            let what = format!("{name} and the hub hold the same");
+            let settled = until(&what, SETTLE, async || {
                 let line = nurse.post("/api/v1/sync/now", &Value::Null).await?;
                 let fleet = operator.get("/api/v1/fleet").await?;
                 let row = site(&fleet, name)?;
@@ -162,8 +163,9 @@ impl Ward {
                 let all = line["waiting"] == 0 && line["entries_acked"] == line["entries_written"];
                 let equal = row["digest"] == "equal" && line["digest_equal"] == true && row["digest_hex"] == line["digest"];
                 Ok((all && equal && line["entries_written"].as_u64() > Some(0)).then_some(line))
-            });
-            lines.push(settled.await.with_context(|| format!("last seen: {last}"))?.0);
+            })
+            .await;
+            lines.push(settled.with_context(|| format!("last seen: {last}"))?.0);
         }
         Ok(lines)
     }

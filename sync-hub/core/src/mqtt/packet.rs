@@ -103,16 +103,16 @@ impl<'a> Connect<'a> {
         Ok(Self { clean_session: flags & FLAG_CLEAN != 0, keep_alive, client_id, will })
     }
 
-    /// The packet with these credentials in it.
+    /// The packet under another client id and with these credentials in it.
     #[must_use]
-    pub fn write(&self, user: &str, password: &str) -> Vec<u8> {
+    pub fn write(&self, client_id: &str, user: &str, password: &str) -> Vec<u8> {
         let mut flags = FLAG_USER | FLAG_PASSWORD;
         if self.clean_session {
             flags |= FLAG_CLEAN;
         }
         let mut rest = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0];
         rest.extend_from_slice(&self.keep_alive.to_be_bytes());
-        put(&mut rest, self.client_id.as_bytes());
+        put(&mut rest, client_id.as_bytes());
         if let Some((topic, message, how)) = self.will {
             flags |= FLAG_WILL | how;
             put(&mut rest, topic.as_bytes());
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(connect.client_id, "hill");
         assert_eq!(connect.keep_alive, 30);
         assert_eq!(connect.will, Some(("w/il", &b"off"[..], 0x20)));
-        let written = connect.write("front", &"x".repeat(200));
+        let written = connect.write("hill", "front", &"x".repeat(200));
         assert_eq!(frame(&written), Ok(Some((CONNECT, written.len()))));
         assert_eq!(Connect::read(&written), Ok(connect));
     }

@@ -4,14 +4,17 @@ use super::packet::{self, Connect, PacketError};
 use crate::site::SiteName;
 use hub_api::live::{live_topic, presence_topic, wake_topic};
 
+/// Longest client id, bytes.
+pub const CLIENT_ID_MAX: usize = 128;
+
 /// Why a packet of a site does not reach the broker. Its connection ends with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// Not readable.
     #[error(transparent)]
     Packet(#[from] PacketError),
-    /// The client id is not the site's.
-    #[error("the client id must be the site's name, or begin with it and a slash")]
+    /// The client id is too long.
+    #[error("a client id has at most {CLIENT_ID_MAX} bytes")]
     ClientId,
     /// The last will is for a topic that is not the site's presence.
     #[error("the last will must be for the site's presence")]
@@ -44,16 +47,19 @@ impl Rules {
         Self { site, live, presence, wake }
     }
 
-    /// Checks a CONNECT.
+    /// Checks a CONNECT; the client id under which the broker knows this client. It begins with the site's name and a slash,
+    /// which no name holds, so that no site can take over another's connection.
     ///
     /// # Errors
-    /// A client id or last will that is not the site's.
-    pub fn connect(&self, connect: &Connect<'_>) -> Result<(), Forbidden> {
-        let own = connect.client_id.strip_prefix(self.site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if !own {
+    /// An overlong client id, or a last will that is not the site's.
+    pub fn connect(&self, connect: &Connect<'_>) -> Result<String, Forbidden> {
+        if connect.client_id.len() > CLIENT_ID_MAX {
             return Err(Forbidden::ClientId);
         }
-        if connect.will.is_some_and(|(topic, ..)| topic != self.presence) { Err(Forbidden::Will) } else { Ok(()) }
+        if connect.will.is_some_and(|(topic, ..)| topic != self.presence) {
+            return Err(Forbidden::Will);
+        }
+        Ok(format!("{}/{}", self.site, connect.client_id))
     }
 
     /// Checks any later packet.
@@ -114,14 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn the_client_id_and_the_last_will_are_the_sites_own() {
+    fn clients_of_one_site_never_meet_those_of_another_and_its_last_will_is_its_own() {
         let connect = |client_id, topic| Connect { clean_session: true, keep_alive: 10, client_id, will: Some((topic, &b""[..], 0)) };
         let own = "lamplight/v1/hill/presence";
-        assert_eq!(rules().connect(&connect("hill", own)), Ok(()));
-        assert_eq!(rules().connect(&connect("hill/2", own)), Ok(()));
-        assert_eq!(rules().connect(&connect("hillside", own)), Err(Forbidden::ClientId));
-        assert_eq!(rules().connect(&connect("", own)), Err(Forbidden::ClientId));
-        assert_eq!(rules().connect(&connect("hill", "lamplight/v1/hillside/presence")), Err(Forbidden::Will));
+        assert_eq!(rules().connect(&connect("side/1", own)).as_deref(), Ok("hill/side/1"));
+        assert_eq!(rules().connect(&connect(&"x".repeat(CLIENT_ID_MAX + 1), own)), Err(Forbidden::ClientId));
+        assert_eq!(rules().connect(&connect("1", "lamplight/v1/hillside/presence")), Err(Forbidden::Will));
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! Commands that work beside a running hub: they touch the fleet and the accounts, and only read the record.
+
+use crate::config::Config;
+use crate::house::House;
+use crate::register::{self, Fleet};
+use crate::clock;
+use anyhow::{Context, bail};
+use edge_store::{Accounts, DataDir, SqliteReader};
+use record::ledger::body::AuditEvent;
+use serde_json::json;
+use std::fs::DirBuilder;
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use utoipa::OpenApi;
+
+/// Who the audit says did it.
+const BY: &str = "command-line";
+
+/// `site add`: prints the code on standard output, what to do with it on standard error.
+///
+/// # Errors
+/// A name that will not do.
+pub fn add_site(config: &Config, site: &str) -> anyhow::Result<()> {
+    let house = House::open(config)?;
+    let mut entropy = [0; hub_api::code::HALF];
+    clock::dice(&mut entropy);
+    let code = register::add(&mut house.fleet()?, &house.authority, site, BY, entropy, clock::now().wall)?;
+    audit(&house, "site-add", site)?;
+    eprintln!("good once, within 24 hours; at the agent: edge-agent enroll --hub https://<this hub> --code <code>");
+    println!("{}", code.code);
+    Ok(())
+}
+
+/// `site list`: a JSON line a site.
+///
+/// # Errors
+/// The fleet cannot be read.
+pub fn list_sites(config: &Config) -> anyhow::Result<()> {
+    for row in House::open(config)?.fleet()?.sites()? {
+        let line = json!({
+            "site": row.site,
+            "replica": row.replica.map(|replica| replica.to_string()),
+            "version": row.status.version.or(row.version),
+            "last_sync_ms": row.status.synced.map(record::time::Timestamp::millis),
+            "digests_equal": row.status.equal,
+            "revoked": row.revocation.map(|revoked| json!({"at_ms": revoked.at.millis(), "by": revoked.by, "reason": revoked.reason})),
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// `site revoke`.
+///
+/// # Errors
+/// No such site, no reason.
+pub fn revoke_site(config: &Config, site: &str, reason: &str) -> anyhow::Result<()> {
+    let house = House::open(config)?;
+    let heads = |replica| match house.record().exists() {
+        true => register::heads_of(&mut SqliteReader::open(&house.record(), house.data.store_key())?, replica),
+        false => Ok(Vec::new()),
+    };
+    register::revoke(&mut house.fleet()?, site, site, reason, BY, clock::now().wall, heads)?;
+    audit(&house, "site-revoke", site)
+}
+
+/// `verify`.
+///
+/// # Errors
+/// The first bad entry.
+pub fn verify(config: &Config) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.data)?;
+    let mut reader = SqliteReader::open(&data.store_path("hub"), data.store_key())?;
+    let report = edge_store::verify::verify(&mut reader, &mut |_| {})?;
+    let line = json!({
+        "chains": report.chains, "entries": report.entries, "payload_bytes": report.payload_bytes, "opened": report.opened,
+        "closed": report.closed, "dead": report.dead, "segments": report.segments, "receipts": report.receipts,
+        "digest": report.digest.to_string(),
+    });
+    println!("{line}");
+    Ok(())
+}
+
+/// `backup`: `hub.db` and `fleet.db` in a new directory.
+///
+/// # Errors
+/// The directory is there already, or a file cannot be written.
+pub fn backup(config: &Config, to: &Path) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.data)?;
+    DirBuilder::new().mode(0o700).create(to).with_context(|| to.display().to_string())?;
+    let key = data.store_key();
+    edge_store::backup::backup(&data.store_path("hub"), key, &to.join("hub.db"), &mut |_| ControlFlow::Continue(()))?;
+    Fleet::open(&data.store_path("fleet"), key)?.backup(key, &to.join("fleet.db"))?;
+    eprintln!("the copy opens only with keys/ of {}: keep a copy of that elsewhere", config.data.display());
+    Ok(())
+}
+
+/// `restore`, with the data directory's lock held throughout.
+///
+/// # Errors
+/// There is a record already, or the backup is damaged or another hub's.
+pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    // Keys are never made here: a backup opens with its own alone.
+    DataDir::open(&config.data).with_context(|| format!("put keys/ back into {} first", config.data.display()))?;
+    let data = DataDir::open_or_create(&config.data, &mut clock::dice)?;
+    for name in ["hub.db", "fleet.db"] {
+        if !from.join(name).is_file() {
+            bail!("{} has no {name}: name a directory made by `sync-hub backup`", from.display());
+        }
+    }
+    edge_store::backup::restore(&from.join("hub.db"), data.store_key(), &data.store_path("hub"))?;
+    Fleet::restore(&from.join("fleet.db"), data.store_key(), &data.store_path("fleet"))?;
+    Ok(())
+}
+
+/// `openapi`.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn openapi() -> anyhow::Result<()> {
+    let document = web::openapi::merged(hub_api::Document::openapi());
+    println!("{}", serde_json::to_string_pretty(&document)?);
+    Ok(())
+}
+
+/// What a command did, for the running hub to bring into the ledger.
+#[must_use]
+pub fn audit_event(action: &str, what: String) -> AuditEvent {
+    AuditEvent { at: clock::now().wall, user: BY.to_owned(), session: String::new(), action: action.to_owned(), what: vec![what], ok: true }
+}
+
+fn audit(house: &House, action: &str, site: &str) -> anyhow::Result<()> {
+    let accounts = Accounts::open(&house.record(), house.data.store_key())?;
+    Ok(accounts.push_audit(&audit_event(action, format!("Site/{site}")))?)
+}
