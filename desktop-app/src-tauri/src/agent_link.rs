@@ -33,7 +33,9 @@ impl std::fmt::Display for AgentUrlError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotAUrl(text) => write!(f, "{text:?} is no address of an agent: say http://127.0.0.1:7410/ or https://name/"),
-            Self::InTheClear(text) => write!(f, "{text:?} is neither this machine nor https: patient data may not cross a network in the clear"),
+            Self::InTheClear(text) => {
+                write!(f, "{text:?} is neither this machine nor https: patient data may not cross a network in the clear")
+            }
         }
     }
 }
@@ -208,7 +210,14 @@ mod tests {
         for to in ["http://127.0.0.1:7410/fleet", "tauri://localhost/index.html#x"] {
             assert!(agent.may_show(&url(to)), "{to}");
         }
-        for to in ["http://127.0.0.1:7411/", "https://127.0.0.1:7410/", "http://example.org/", "tauri://elsewhere/", "about:blank", "data:text/html,x"] {
+        for to in [
+            "http://127.0.0.1:7411/",
+            "https://127.0.0.1:7410/",
+            "http://example.org/",
+            "tauri://elsewhere/",
+            "about:blank",
+            "data:text/html,x",
+        ] {
             assert!(!agent.may_show(&url(to)), "{to}");
         }
     }

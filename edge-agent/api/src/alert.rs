@@ -71,13 +71,13 @@ pub struct AlertAnswer {
 }
 
 /// Open alerts, and those resolved in the last hour.
-#[utoipa::path(get, path = ALERTS, responses((status = 200, body = Vec<AlertView>)))]
+#[utoipa::path(get, operation_id = "listAlerts", path = ALERTS, responses((status = 200, body = Vec<AlertView>)))]
 pub fn list() {}
 
 /// Acknowledges an alert. Repeating it changes nothing and answers the same.
-#[utoipa::path(post, path = ACKNOWLEDGE, request_body = AlertAnswer, responses((status = 200, body = AlertView)))]
+#[utoipa::path(post, operation_id = "acknowledgeAlert", path = ACKNOWLEDGE, params(("id" = String, Path)), request_body = AlertAnswer, responses((status = 200, body = AlertView)))]
 pub fn acknowledge() {}
 
 /// Closes an alert whose cause a person judges gone.
-#[utoipa::path(post, path = RESOLVE, request_body = AlertAnswer, responses((status = 200, body = AlertView)))]
+#[utoipa::path(post, operation_id = "resolveAlert", path = RESOLVE, params(("id" = String, Path)), request_body = AlertAnswer, responses((status = 200, body = AlertView)))]
 pub fn resolve() {}

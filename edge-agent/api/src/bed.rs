@@ -63,13 +63,13 @@ pub struct Saved {
 }
 
 /// Places a patient.
-#[utoipa::path(put, path = PATIENT, request_body = PlacePatient, responses((status = 200, body = Saved)))]
+#[utoipa::path(put, operation_id = "placePatient", path = PATIENT, params(("bed" = String, Path)), request_body = PlacePatient, responses((status = 200, body = Saved)))]
 pub fn place() {}
 
 /// Attaches a device.
-#[utoipa::path(put, path = DEVICE, request_body = AttachDevice, responses((status = 200, body = Saved)))]
+#[utoipa::path(put, operation_id = "attachDevice", path = DEVICE, params(("bed" = String, Path), ("device" = String, Path)), request_body = AttachDevice, responses((status = 200, body = Saved)))]
 pub fn attach() {}
 
 /// Records a set measured by a person.
-#[utoipa::path(post, path = OBSERVATIONS, request_body = Observe, responses((status = 200, body = Saved)))]
+#[utoipa::path(post, operation_id = "observe", path = OBSERVATIONS, params(("bed" = String, Path)), request_body = Observe, responses((status = 200, body = Saved)))]
 pub fn observe() {}

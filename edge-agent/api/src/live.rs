@@ -70,5 +70,5 @@ pub struct WaveHeader {
 }
 
 /// Opens the live stream.
-#[utoipa::path(get, path = LIVE, responses((status = 101, description = "switching to WebSocket")))]
+#[utoipa::path(get, operation_id = "openLive", path = LIVE, responses((status = 101, description = "switching to WebSocket")))]
 pub fn open() {}

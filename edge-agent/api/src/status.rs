@@ -24,5 +24,5 @@ pub struct StatusView {
 }
 
 /// Counts since start.
-#[utoipa::path(get, path = STATUS, responses((status = 200, body = StatusView)))]
+#[utoipa::path(get, operation_id = "getStatus", path = STATUS, responses((status = 200, body = StatusView)))]
 pub fn get() {}

@@ -50,9 +50,9 @@ pub enum LinkState {
 }
 
 /// The sync line.
-#[utoipa::path(get, path = SYNC, responses((status = 200, body = SyncView)))]
+#[utoipa::path(get, operation_id = "getSync", path = SYNC, responses((status = 200, body = SyncView)))]
 pub fn get() {}
 
 /// Starts a session; answers when it has ended, at most 30 s later.
-#[utoipa::path(post, path = SYNC_NOW, responses((status = 200, body = SyncView)))]
+#[utoipa::path(post, operation_id = "syncNow", path = SYNC_NOW, responses((status = 200, body = SyncView)))]
 pub fn now() {}

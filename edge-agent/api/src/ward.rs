@@ -188,9 +188,9 @@ pub enum DeviceState {
 }
 
 /// The ward board.
-#[utoipa::path(get, path = WARD, responses((status = 200, body = WardView)))]
+#[utoipa::path(get, operation_id = "getWard", path = WARD, responses((status = 200, body = WardView)))]
 pub fn get() {}
 
 /// Every device this agent knows.
-#[utoipa::path(get, path = DEVICES, responses((status = 200, body = Vec<DeviceView>)))]
+#[utoipa::path(get, operation_id = "listDevices", path = DEVICES, responses((status = 200, body = Vec<DeviceView>)))]
 pub fn devices() {}

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// Extension of a DetectedIssue: JSON of everything the judgement rests on.
-pub const EVIDENCE_URL: &str = "https://lamplight.dev/fhir/StructureDefinition/alert-evidence";
+pub const EVIDENCE_URL: &str = "urn:lamplight:fhir:alert-evidence";
 /// Extension of a resolved DetectedIssue: `recovered`, `superseded` or `person`.
-pub const RESOLUTION_URL: &str = "https://lamplight.dev/fhir/StructureDefinition/alert-resolution";
+pub const RESOLUTION_URL: &str = "urn:lamplight:fhir:alert-resolution";
 
 /// Parameters that a text names at most; the score's page shows them all.
 const NAMED_MAX: usize = 4;

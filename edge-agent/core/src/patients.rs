@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Patients held in memory; a clinic's own register is smaller.
 pub(crate) const PATIENTS_MAX: usize = 50_000;
 /// Set on a Patient by a clinician who prescribes SpO₂ scale 2: `valueInteger` 2.
-const SPO2_SCALE_URL: &str = "https://lamplight.dev/fhir/StructureDefinition/spo2-scale";
+const SPO2_SCALE_URL: &str = "urn:lamplight:fhir:spo2-scale";
 
 /// One patient.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -268,7 +268,7 @@ fn numeric(given: &ObservedValue) -> Result<Numeric, CommandError> {
     let code = || cut(&given.code);
     let unknown = || CommandError::UnknownCode { code: code() };
     let parsed: Code = given.code.parse().map_err(|_| unknown())?;
-    let row = parsed.row().filter(|row| row.loinc.is_some() && parsed != Code::NEWS2).ok_or_else(unknown)?;
+    let row = parsed.row().filter(|row| row.loinc.is_some()).ok_or_else(unknown)?;
     if Unit::from_ucum(&given.unit) != Some(row.unit) {
         return Err(CommandError::WrongUnit { code: code(), expected: row.unit.ucum(), got: cut(&given.unit) });
     }

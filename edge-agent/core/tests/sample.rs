@@ -30,6 +30,7 @@ fn a_sample_is_durable_then_shown_then_published_with_whose_it_is() {
     let frame = &commit.tick[0];
     assert_eq!((frame.numerics.len(), frame.first_seq, frame.bed.as_ref().map(|b| b.as_str())), (2, 0, Some("2")));
     assert_eq!((frame.arrived, frame.measured, frame.device_time), (ward.now.wall, ward.now.wall, None));
+    ward.pass_ms(300);
     ward.log.clear();
     ward.answer();
     let position = |wanted: fn(&Effect) -> bool| ward.log.iter().position(wanted).expect("effect");
@@ -182,6 +183,7 @@ fn garbage_is_counted_not_fatal_and_the_next_frame_is_read() {
 #[test]
 fn a_clock_set_back_by_an_hour_stops_nothing() {
     let mut ward = ward();
+    ward.pass_ms(7_200_000);
     ward.connect(1, "ox-1");
     ward.bytes(1, "ox-1", PLX, &plx(97, 72));
     ward.now.wall = ward.now.wall.plus_micros(-3_600_000_000);

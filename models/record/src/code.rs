@@ -70,7 +70,6 @@ codes! {
     // Recorded by a person: the two inputs of NEWS2 that no monitor gives.
     CONSCIOUSNESS "consciousness" Some("80288-4"), None, Score, "Level of consciousness", "ACVPU", 0..=4;
     INSPIRED_OXYGEN "inspired-oxygen" Some("3151-8"), None, LitrePerMinute, "Inhaled oxygen flow rate", "O₂", 0..=100;
-    NEWS2 "news2" Some("1104051000000101"), None, Score, "Royal College of Physicians NEWS2 total score", "NEWS2", 0..=20;
     // Waveforms: LOINC has no codes for live waves.
     ECG "ecg" None, Some(131_328), Millivolt, "ECG", "ECG", -2_147_483_648..=2_147_483_647;
     ECG_I "ecg-i" None, Some(131_329), Millivolt, "ECG lead I", "ECG I", -2_147_483_648..=2_147_483_647;

@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: drives the workspace.
+//!
+//! Always: progress goes to stderr, results to stdout; whatever is missing is installed with a word on why, or named.
+//! Never here: anything that needs a C compiler or a system library. This program builds first and installs those; what talks to
+//! the running appliance is `tests/end-to-end`, which it starts.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod ci;
+mod codegen;
+mod demo;
+mod run;
+mod setup;
+mod tally;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Sets up what is missing, builds, runs. Works on a bare Debian or Ubuntu with a Rust toolchain and Node, as root or with sudo.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs system packages, npm modules and test tools that are missing.
+    Setup,
+    /// Starts a hub, two clinic agents and simulated monitors, and prints where to look and how to sign in.
+    Demo(demo::Options),
+    /// Runs every test; the last line counts them.
+    Test(test::Options),
+    /// All that continuous integration checks: format, lints, generated files, tests.
+    Ci,
+    /// Writes the OpenAPI documents that the screens' types are made from.
+    Codegen,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Setup => setup::everything(),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Ci => ci::run(),
+        Task::Codegen => codegen::write(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

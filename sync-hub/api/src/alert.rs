@@ -18,5 +18,5 @@ pub struct AlertAcknowledged {
 }
 
 /// Acknowledges an alert; the site learns of it with its next sync. Repeating it changes nothing.
-#[utoipa::path(post, path = ACKNOWLEDGE, responses((status = 200, body = AlertAcknowledged)))]
+#[utoipa::path(post, operation_id = "acknowledgeAlert", path = ACKNOWLEDGE, params(("id" = String, Path)), responses((status = 200, body = AlertAcknowledged)))]
 pub fn acknowledge() {}

@@ -42,7 +42,7 @@ pub struct EnrolResponse {
 }
 
 /// Enrols an agent. Public, rate-limited.
-#[utoipa::path(post, path = ENROL, request_body = EnrolRequest, responses((status = 200, body = EnrolResponse)))]
+#[utoipa::path(post, operation_id = "enrol", path = ENROL, request_body = EnrolRequest, responses((status = 200, body = EnrolResponse)))]
 pub fn post() {}
 
 /// Purpose under which the replica key signs [`EnrolRequest::proof`].

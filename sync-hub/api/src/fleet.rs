@@ -148,17 +148,17 @@ pub struct IncidentView {
 }
 
 /// The fleet.
-#[utoipa::path(get, path = FLEET, responses((status = 200, body = FleetView)))]
+#[utoipa::path(get, operation_id = "getFleet", path = FLEET, responses((status = 200, body = FleetView)))]
 pub fn get() {}
 
 /// Adds a site and gives out its code.
-#[utoipa::path(post, path = SITES, request_body = AddSite, responses((status = 201, body = SiteCode)))]
+#[utoipa::path(post, operation_id = "addSite", path = SITES, request_body = AddSite, responses((status = 201, body = SiteCode)))]
 pub fn add() {}
 
 /// Ends a site's membership.
-#[utoipa::path(post, path = REVOKE, request_body = RevokeSite, responses((status = 200, body = SiteRow)))]
+#[utoipa::path(post, operation_id = "revokeSite", path = REVOKE, params(("site" = String, Path)), request_body = RevokeSite, responses((status = 200, body = SiteRow)))]
 pub fn revoke() {}
 
 /// Open incidents, newest first.
-#[utoipa::path(get, path = INCIDENTS, responses((status = 200, body = Vec<IncidentView>)))]
+#[utoipa::path(get, operation_id = "listIncidents", path = INCIDENTS, responses((status = 200, body = Vec<IncidentView>)))]
 pub fn incidents() {}

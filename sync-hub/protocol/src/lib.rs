@@ -1,10 +1,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 //! How replicas hold and exchange the ledger. Agent and hub run this very code.
 //!
+//! ```text
 //!     drafts ──▶ Replica::commit ──▶ signed, sealed entries ─┐
 //!                                                            ├─▶ Store (one durable transaction)
 //!     stretches from a peer ──▶ Replica::accept ─────────────┘
 //!     session::{Caller, answer}: messages in, messages out, until both digests are equal
+//! ```
 //!
 //! Always: what a store holds is a function of its set of entries; a refused stretch leaves its chain as it was and the
 //! others go on; nothing is answered as accepted before its transaction is durable.

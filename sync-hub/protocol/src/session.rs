@@ -1,5 +1,6 @@
 //! A sync session, both ends. Pure: requests and replies in, replies and requests out; durable before answered.
 //!
+//! ```text
 //!     site                                hub
 //!     Open(digest)            ──▶
 //!                             ◀──   Same                      nothing changed: one round trip
@@ -10,6 +11,7 @@
 //!                             ◀──   Pulled
 //!     Close(receipt)          ──▶
 //!                             ◀──   Closed(receipt)           digests compared on both sides
+//! ```
 //!
 //! A session that breaks anywhere is begun again; what was pushed stays, so it resumes from the hub's heads.
 

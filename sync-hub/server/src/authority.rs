@@ -4,7 +4,6 @@
 //! each start, its key only in memory) and those of sites. A site's certificate is good for ten years: what ends a membership
 //! is the fleet's list, looked at with each request, not a date that a clinic without a network would miss.
 
-use crate::clock;
 use anyhow::{Context, anyhow, bail};
 use hub_core::site::SiteName;
 use rcgen::{

@@ -1,9 +1,9 @@
 //! Commands that work beside a running hub: they touch the fleet and the accounts, and only read the record.
 
+use crate::clock;
 use crate::config::Config;
 use crate::house::House;
 use crate::register::{self, Fleet};
-use crate::clock;
 use anyhow::{Context, bail};
 use edge_store::{Accounts, DataDir, SqliteReader};
 use record::ledger::body::AuditEvent;
@@ -109,9 +109,14 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
             bail!("{} has no {name}: name a directory made by `sync-hub backup`", from.display());
         }
     }
-    edge_store::backup::restore(&from.join("hub.db"), data.store_key(), &data.store_path("hub"))?;
-    Fleet::restore(&from.join("fleet.db"), data.store_key(), &data.store_path("fleet"))?;
-    Ok(())
+    let fleet = data.store_path("fleet");
+    Fleet::restore(&from.join("fleet.db"), data.store_key(), &fleet)?;
+    let restored = edge_store::backup::restore(&from.join("hub.db"), data.store_key(), &data.store_path("hub"));
+    if restored.is_err() {
+        // Half a restore would stand in the way of the next attempt.
+        std::fs::remove_file(&fleet).with_context(|| fleet.display().to_string())?;
+    }
+    Ok(restored?)
 }
 
 /// `openapi`.

@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_a_default_and_the_environment_has_the_last_word() {
-        let config = load(LEAST, &[("LAMPLIGHT_BIND", "127.0.0.1:0"), ("LAMPLIGHT_LATE_S", "5"), ("LAMPLIGHT_LOG_JSON", "true"), ("HOME", "/")]);
+        let config =
+            load(LEAST, &[("LAMPLIGHT_BIND", "127.0.0.1:0"), ("LAMPLIGHT_LATE_S", "5"), ("LAMPLIGHT_LOG_JSON", "true"), ("HOME", "/")]);
         let config = config.expect("config");
         assert_eq!((config.bind.port(), config.mqtt.port()), (0, 7483));
         assert_eq!((config.late_s, config.offline_s, config.log_json), (5, 600, true));

@@ -154,3 +154,79 @@ pub fn revoke(
 pub fn heads_of(store: &mut dyn Store, replica: ReplicaId) -> Result<Vec<Head>, StoreError> {
     Ok(store.begin()?.heads()?.into_iter().filter(|head| head.chain.author == replica).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub_api::enrol::{PROOF_PURPOSE, proof_bytes};
+    use hub_core::enrolment::CODE_LIFE_US;
+    use record::ledger::Identity;
+
+    const NOW: Timestamp = Timestamp(1_795_000_000_000_000);
+
+    struct Place {
+        _data: tempfile::TempDir,
+        fleet: Fleet,
+        authority: Authority,
+    }
+
+    fn place() -> Place {
+        let data = tempfile::tempdir().expect("directory");
+        std::fs::create_dir(data.path().join("keys")).expect("keys");
+        let authority = Authority::open_or_create(data.path(), NOW).expect("authority");
+        let fleet = Fleet::open(&data.path().join("fleet.db"), &[7; 32]).expect("fleet");
+        Place { _data: data, fleet, authority }
+    }
+
+    fn asked(code: &str, seed: u8) -> EnrolRequest {
+        let identity = Identity::from_seed(&[seed; 32]).expect("identity");
+        let (replica, seal_key) = (identity.replica().to_string(), hex::encode(identity.seal_public()));
+        let proof = hex::encode(identity.sign(PROOF_PURPOSE, &proof_bytes(code, &replica, &seal_key)));
+        let key = rcgen::KeyPair::generate().expect("key");
+        let csr_pem = rcgen::CertificateParams::default().serialize_request(&key).expect("request").pem().expect("pem");
+        EnrolRequest { code: code.to_owned(), replica, seal_key, csr_pem, proof, version: "0.1.0".to_owned() }
+    }
+
+    #[test]
+    fn a_code_that_is_a_day_old_opens_nothing_and_stays_unused() {
+        let mut place = place();
+        let code = add(&mut place.fleet, &place.authority, "hillside", "op", [1; 5], NOW).expect("code").code;
+        let late = NOW.plus_micros(CODE_LIFE_US);
+        let refused = enrol(&mut place.fleet, &place.authority, &asked(&code, 1), [2; 16], late).err();
+        assert!(matches!(refused, Some(RegisterError::Refused(Refusal::Expired(_)))), "{refused:?}");
+        let in_time = late.plus_micros(-1);
+        assert_eq!(
+            enrol(&mut place.fleet, &place.authority, &asked(&code, 1), [2; 16], in_time).expect("enrolled").site.as_str(),
+            "hillside"
+        );
+    }
+
+    #[test]
+    fn a_request_without_a_usable_certificate_request_leaves_the_code_good() {
+        let mut place = place();
+        let code = add(&mut place.fleet, &place.authority, "hillside", "op", [1; 5], NOW).expect("code").code;
+        let spoilt = EnrolRequest { csr_pem: "no request".to_owned(), ..asked(&code, 1) };
+        let refused = enrol(&mut place.fleet, &place.authority, &spoilt, [2; 16], NOW).err();
+        assert!(matches!(refused, Some(RegisterError::Request(_))), "{refused:?}");
+        assert!(enrol(&mut place.fleet, &place.authority, &asked(&code, 1), [2; 16], NOW).is_ok());
+    }
+
+    #[test]
+    fn a_revoked_site_gets_no_new_code_and_its_last_entries_are_noted() {
+        let mut place = place();
+        let code = add(&mut place.fleet, &place.authority, "hillside", "op", [1; 5], NOW).expect("code").code;
+        enrol(&mut place.fleet, &place.authority, &asked(&code, 1), [2; 16], NOW).expect("enrolled");
+        let head = |replica| {
+            let run = record::id::RunId([1; 8]);
+            Head::empty(record::ledger::ChainId { scope: record::id::ScopeId([1; 16]), author: replica, run })
+        };
+        let end =
+            |fleet: &mut Fleet, confirm: &str| revoke(fleet, "hillside", confirm, "stolen", "op", NOW, |replica| Ok(vec![head(replica)]));
+        assert!(matches!(end(&mut place.fleet, "hill"), Err(RegisterError::Revoke(_))));
+        end(&mut place.fleet, "hillside").expect("revoked");
+        let kept = place.fleet.site("hillside").expect("read").and_then(|row| row.revocation).expect("revocation");
+        assert_eq!((kept.reason.as_str(), kept.heads.len()), ("stolen", 1));
+        let again = add(&mut place.fleet, &place.authority, "hillside", "op", [2; 5], NOW);
+        assert!(matches!(again, Err(RegisterError::Revoked(_))));
+    }
+}

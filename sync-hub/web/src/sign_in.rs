@@ -242,7 +242,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 ///
 /// # Errors
 /// 401 wrong name or secret; 423 locked, for how long; 429 too many from this address; 503 accounts or audit not working.
-#[utoipa::path(post, path = SESSION, tag = "session", request_body = SignIn, security(()), responses(
+#[utoipa::path(post, operation_id = "signIn", path = SESSION, tag = "session", request_body = SignIn, security(()), responses(
     (status = 200, body = SignedIn),
     (status = 401, body = ProblemDocument, description = "user name and secret do not belong together"),
     (status = 423, body = ProblemDocument, description = "locked; `retry_after_s` says for how long"),
@@ -267,7 +267,7 @@ pub async fn post(
 ///
 /// # Errors
 /// 401 without one.
-#[utoipa::path(get, path = SESSION, tag = "session", responses((status = 200, body = SessionView), (status = 401, body = ProblemDocument)))]
+#[utoipa::path(get, operation_id = "getSession", path = SESSION, tag = "session", responses((status = 200, body = SessionView), (status = 401, body = ProblemDocument)))]
 pub async fn get(State(desk): State<Arc<Desk>>, session: Session) -> Result<Json<SessionView>, Problem> {
     let expires_ms = desk.sessions.expires_ms_of(&session.id, (desk.clock)());
     let Session { user, display_name, role, .. } = session;
@@ -279,7 +279,7 @@ pub async fn get(State(desk): State<Arc<Desk>>, session: Session) -> Result<Json
 ///
 /// # Errors
 /// 401 without one; 503 when it cannot be audited (it has ended all the same).
-#[utoipa::path(delete, path = SESSION, tag = "session", responses((status = 204), (status = 401, body = ProblemDocument)))]
+#[utoipa::path(delete, operation_id = "signOut", path = SESSION, tag = "session", responses((status = 204), (status = 401, body = ProblemDocument)))]
 pub async fn delete(State(desk): State<Arc<Desk>>, peer: Option<axum::Extension<Peer>>, session: Session) -> Result<StatusCode, Problem> {
     desk.sessions.end(&session.id);
     desk.auditor.note(Some(&session), peer.as_deref(), Act::done(Action::SignOut, Vec::new())).await?;

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Who signs in everywhere in a test ward.
-pub const NURSE: &str = "nurse";
+pub const NURSE: &str = "demo";
 /// The PIN of [`NURSE`]. Test wards hold no real patient and are reached from this machine only.
 pub const PIN: &str = "482915";
 
@@ -65,7 +65,8 @@ impl Agent {
         self.config.bind = bind.to_owned();
         for device in self.config.devices.iter_mut().filter(|device| device.listen.is_some()) {
             let listener = ready.pointer(&format!("/listeners/{}", device.id)).and_then(Value::as_str);
-            device.listen = Some(listener.with_context(|| format!("the agent does not say where it listens for {}", device.id))?.to_owned());
+            device.listen =
+                Some(listener.with_context(|| format!("the agent does not say where it listens for {}", device.id))?.to_owned());
         }
         self.ready_ms.get_or_insert(u64::try_from(process.ready_after.as_millis()).unwrap_or(u64::MAX));
         self.process = Some(process);
@@ -133,15 +134,14 @@ impl Agent {
         self.peak_rss_mb = seen.map_or(self.peak_rss_mb, |mb| mb.max(self.peak_rss_mb));
     }
 
-    /// Runs `edge-agent <words> --config <its file> <more>` to its end, with `stdin` typed at it.
+    /// Runs `edge-agent <words> --config <its file>` to its end, with `stdin` typed at it.
     ///
     /// # Errors
     /// It cannot be run. That it fails is an answer.
-    pub async fn command(&self, words: &[&str], more: &[&Path], stdin: &str) -> Result<Said> {
+    pub async fn command(&self, words: &[&str], stdin: &str) -> Result<Said> {
         config::write(&self.file, &self.config)?;
         let mut args: Vec<OsString> = words.iter().map(Into::into).collect();
         args.extend(["--config".into(), self.file.clone().into()]);
-        args.extend(more.iter().map(Into::into));
         process::run("edge-agent", &args, stdin).await
     }
 
@@ -151,7 +151,7 @@ impl Agent {
     /// Refused.
     pub async fn add_user(&self, name: &str, role: &str, secret: &str) -> Result<()> {
         let words = ["user", "add", name, "--role", role, "--display-name", name, "--secret-stdin"];
-        self.command(&words, &[], secret).await?.ok().with_context(|| format!("user add {name}")).map(drop)
+        self.command(&words, secret).await?.ok().with_context(|| format!("user add {name}")).map(drop)
     }
 
     /// Enrols it at a hub.
@@ -159,7 +159,7 @@ impl Agent {
     /// # Errors
     /// Refused.
     pub async fn enrol(&self, hub: &str, code: &str) -> Result<()> {
-        self.command(&["enroll", "--hub", hub, "--code-stdin"], &[], code).await?.ok().context("enroll").map(drop)
+        self.command(&["enroll", "--hub", hub, "--code-stdin"], code).await?.ok().context("enroll").map(drop)
     }
 
     /// Checks everything it has kept.
@@ -167,7 +167,7 @@ impl Agent {
     /// # Errors
     /// Something is wrong; with what.
     pub async fn verify(&self) -> Result<String> {
-        self.command(&["verify"], &[], "").await?.ok().with_context(|| format!("verify of {}", self.name()))
+        self.command(&["verify"], "").await?.ok().with_context(|| format!("verify of {}", self.name()))
     }
 
     /// A client signed in as [`NURSE`].

@@ -1,6 +1,6 @@
 //! A hub: its data directory, its process, its sites.
 
-use crate::agent::PIN;
+use crate::agent::{NURSE, PIN};
 use crate::client::Client;
 use crate::config::{self, HubConfig};
 use crate::process::{self, Process, Spec};
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Who signs in at the hub of a test ward, with the same PIN as at the agents.
-pub const OPERATOR: &str = "nurse";
+pub const OPERATOR: &str = NURSE;
 
 /// One hub.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ impl Hub {
             die_with_us: true,
         };
         let (process, ready) = Process::start(spec).await?;
-        let said = |key: &str| ready.get(key).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("the hub's ready line names no {key}"));
+        let said = |key: &str| {
+            ready.get(key).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("the hub's ready line names no {key}"))
+        };
         self.config.bind = said("http")?;
         self.config.mqtt = said("mqtt")?;
         self.http = format!("http://{}", self.config.bind);
@@ -109,9 +111,8 @@ impl Hub {
     /// # Errors
     /// Refused.
     pub async fn add_site(&self, name: &str) -> Result<String> {
-        let said = self.command(&["site", "add", name, "--json"], "").await?;
-        let said: Value = serde_json::from_str(&said).with_context(|| format!("site add --json said {said:?}"))?;
-        Ok(said.get("code").and_then(Value::as_str).context("site add gave no code")?.to_owned())
+        let said = self.command(&["site", "add", name], "").await?;
+        Ok(said.trim().to_owned())
     }
 
     /// Ends a site's membership.
@@ -129,7 +130,7 @@ impl Hub {
     /// # Errors
     /// Refused.
     pub async fn add_operator(&self) -> Result<()> {
-        let words = ["user", "add", OPERATOR, "--role", "operator", "--display-name", "Olu Operator", "--secret-stdin"];
+        let words = ["user", "add", OPERATOR, "--role", "operator", "--name", "Demo operator", "--pin-stdin"];
         self.command(&words, PIN).await.map(drop)
     }
 

@@ -21,8 +21,8 @@ pub mod demo;
 pub mod hub;
 pub mod live;
 pub mod measure;
-pub mod patients;
 pub mod paths;
+pub mod patients;
 pub mod process;
 
 pub mod report;

@@ -38,7 +38,10 @@ pub fn keepsakes() -> Result<PathBuf> {
 /// They have not been built.
 pub fn screens() -> Result<PathBuf> {
     let folder = root().join("desktop-app/ui/dist");
-    ensure!(folder.join("index.html").is_file(), "the screens are not built: `npm ci && npm run build` in desktop-app/ui, or `cargo xtask demo`");
+    ensure!(
+        folder.join("index.html").is_file(),
+        "the screens are not built: `npm ci && npm run build` in desktop-app/ui, or `cargo xtask demo`"
+    );
     Ok(folder)
 }
 

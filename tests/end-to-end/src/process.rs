@@ -54,7 +54,7 @@ impl Process {
     pub async fn start(spec: Spec<'_>) -> Result<(Self, Value)> {
         let program = paths::program(spec.program)?;
         let log = std::fs::File::options().create(true).append(true).open(&spec.log).with_context(|| spec.log.display().to_string())?;
-        let mut command = after_death(&program, spec.die_with_us);
+        let mut command = if spec.die_with_us { dies_with_us(&program) } else { Command::new(&program) };
         command.args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true).process_group(0);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
             command.env_remove(name);
@@ -113,7 +113,8 @@ impl Process {
     /// It does not end in time (it is then killed), or ends badly.
     pub async fn stop(mut self) -> Result<()> {
         if let Some(pid) = self.pid() {
-            let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+            // The shell's own `kill`: a bare system need not have the program.
+            let _ = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status().await;
         }
         drop(self.stdin.take());
         match timeout(STOP_WAIT, self.child.wait()).await {
@@ -185,7 +186,7 @@ impl Said {
 /// It cannot be run, or does not end.
 pub async fn run(program: &str, args: &[OsString], stdin: &str) -> Result<Said> {
     let path = paths::program(program)?;
-    let mut command = after_death(&path, true);
+    let mut command = dies_with_us(&path);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
         command.env_remove(name);
@@ -202,10 +203,8 @@ pub async fn run(program: &str, args: &[OsString], stdin: &str) -> Result<Said> 
 }
 
 /// A command that is killed by the system when our process is gone, however it went. `setpriv` is part of util-linux.
-fn after_death(program: &Path, die_with_us: bool) -> Command {
-    if !die_with_us {
-        return Command::new(program);
-    }
+#[must_use]
+pub fn dies_with_us(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command

@@ -6,10 +6,10 @@ use crate::client::Client;
 use crate::config::{ANY_PORT, AgentConfig, DeviceConfig, HubConfig};
 use crate::hub::Hub;
 use crate::live::Live;
+use crate::paths;
 use crate::patients::{self, PEOPLE};
 use crate::simulator::{Course, Simulator, Wearer};
 use crate::wait::until;
-use crate::paths;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ impl Ward {
         let folder = tempfile::Builder::new().prefix("lamplight-").tempdir().context("a directory for the ward")?;
         let ui = if plan.screens { Some(paths::screens()?) } else { None };
         let home = room(folder.path(), "hub")?;
-        let config = HubConfig { name: "hub".into(), data: home.join("data"), bind: ANY_PORT.into(), mqtt: ANY_PORT.into(), ui: ui.clone() };
+        let config =
+            HubConfig { name: "hub".into(), data: home.join("data"), bind: ANY_PORT.into(), mqtt: ANY_PORT.into(), ui: ui.clone() };
         let mut hub = Hub::new(&home, config);
         hub.start().await?;
         hub.add_operator().await?;
@@ -240,7 +241,8 @@ impl Clinic {
     /// # Errors
     /// Not in time.
     pub async fn device_becomes(&self, nurse: &Client, id: &str, state: &str, patience: Duration) -> Result<Duration> {
-        let became = until(&format!("{id} is {state}"), patience, async || Ok((self.device_state(nurse, id).await? == state).then_some(()))).await;
+        let became =
+            until(&format!("{id} is {state}"), patience, async || Ok((self.device_state(nurse, id).await? == state).then_some(()))).await;
         Ok(became.with_context(|| crate::process::last_lines(self.agent.log()))?.1)
     }
 

@@ -32,6 +32,7 @@ describe("moments", () => {
 });
 
 describe("values", () => {
+    test("a saturation of 87.78 % is shown as it is charted, 88", () => expect(measured("spo2", 87.78)).toBe("88"));
     test("a temperature keeps its decimal though JSON drops the zero", () =>
         expect(measured("temperature", 37)).toBe("37.0"));
     test("decimals are shown as sent", () => expect(measured("perfusion-index", 0.35)).toBe("0.35"));

@@ -5,15 +5,18 @@ const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 /** "1,248" */
 export const count = (n: number): string => whole.format(n);
 
+const CHARTED_WHOLE = /^(heart-rate|pulse-rate|spo2|respiratory-rate|nibp-|abp-)/;
+const CHARTED_TENTHS = /^temperature/;
+
 /**
- * A measured value with the decimals its parameter is charted with: temperature always one ("37.0"), others as sent.
- * JSON drops a trailing zero, so 37.0 °C would otherwise jump between one decimal and none.
+ * A measured value with the decimals its parameter is charted and scored with: rates, saturation and pressures whole,
+ * temperature always one ("37.0"), others as sent. The record keeps every digit.
  */
 export function measured(key: string, value: number): string {
-    const digits = key === "temperature" ? 1 : 0;
+    const [least, most] = CHARTED_TENTHS.test(key) ? [1, 1] : CHARTED_WHOLE.test(key) ? [0, 0] : [0, 3];
     return new Intl.NumberFormat(LOCALE, {
-        minimumFractionDigits: digits,
-        maximumFractionDigits: 3,
+        minimumFractionDigits: least,
+        maximumFractionDigits: most,
         useGrouping: false,
     }).format(value);
 }

@@ -30,8 +30,8 @@ describe("the stale rule", () => {
         expect(seen(cuff, cuff.measured_ms + 12 * 3_600_000).digits).toBe("97");
         expect(seen(cuff, cuff.measured_ms + 12 * 3_600_000 + 1).digits).toBe("--");
     });
-    test("a value typed by a person, naming no device, counts as measured once", () =>
-        expect(freshness({ ...spo2, device: "" }, 61_000).shown).toBe("value-with-time"));
+    test("a value typed by a person counts as measured once", () =>
+        expect(freshness({ ...spo2, device: "manual" }, 61_000).shown).toBe("value-with-time"));
     test("a device clock ahead of ours makes no negative age", () =>
         expect(freshness({ ...spo2, measured_ms: 5_000 }, 0).shown).toBe("value"));
 });

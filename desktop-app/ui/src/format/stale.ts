@@ -23,10 +23,13 @@ export type Freshness =
     | { shown: "value-with-time" }
     | { shown: "dashes"; ageMs: number };
 
-/** Applies the stale rule. A value typed by a person names no device and counts as measured once. */
+/** The device under which the agent keeps what a person typed. */
+const MANUAL = "manual";
+
+/** Applies the stale rule. A value typed by a person counts as measured once. */
 export function freshness(numeric: Pick<NumericView, "key" | "device" | "measured_ms">, nowMs: number): Freshness {
     const ageMs = Math.max(0, nowMs - numeric.measured_ms);
-    const spot = SPOT_KEYS.has(numeric.key) || numeric.device === "";
+    const spot = SPOT_KEYS.has(numeric.key) || numeric.device === MANUAL;
     if (ageMs > (spot ? SPOT_LIMIT_MS : WATCHED_LIMIT_MS)) return { shown: "dashes", ageMs };
     if (spot) return { shown: "value-with-time" };
     if (ageMs > AGE_SHOWN_AFTER_MS) return { shown: "value-with-age", ageMs };

@@ -1,8 +1,10 @@
 //! The FHIR R4 face of the record. Agent and hub serve `/fhir/R4/…` through this one module.
 //!
-//!     Request ──▶ handle ──▶ Reply, or an Intent to write ──▶ (the caller writes) ──▶ written ──▶ Reply
-//!                   │
-//!                   └── asks a Reader for documents and vitals
+//! ```text
+//! Request ──▶ handle ──▶ Reply, or an Intent to write ──▶ (the caller writes) ──▶ written ──▶ Reply
+//!               │
+//!               └── asks a Reader for documents and vitals
+//! ```
 //!
 //! Always: a refusal is an OperationOutcome that names the element or parameter; what is refused changes nothing; nothing
 //! is deleted; an answer is bounded, whatever is asked.

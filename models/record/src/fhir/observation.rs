@@ -20,7 +20,6 @@ pub const LOINC: &str = "http://loinc.org";
 pub const MDC: &str = "urn:iso:std:iso:11073:10101";
 /// UCUM.
 pub const UCUM: &str = "http://unitsofmeasure.org";
-const SNOMED: &str = "http://snomed.info/sct";
 pub(super) const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 const ABSENT: &str = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
 const PANEL: (&str, &str) = ("85354-9", "Blood pressure panel with all children optional");
@@ -142,9 +141,7 @@ fn codings(code: Code) -> Vec<(&'static str, String, Option<&'static str>)> {
     if let Some(row) = row
         && let Some(own) = row.loinc
     {
-        // Every LOINC code ends in a hyphen and a check digit; the NHS's concept for NEWS2 is SNOMED CT's.
-        let system = if own.contains('-') { LOINC } else { SNOMED };
-        list.push((system, own.to_owned(), Some(row.display)));
+        list.push((LOINC, own.to_owned(), Some(row.display)));
     }
     if let Some((generic, display)) = styled(code).and_then(|style| style.generic) {
         list.push((LOINC, generic.to_owned(), Some(display)));
@@ -264,12 +261,6 @@ mod tests {
         let claims = |unit| render(&vital(vec![numeric(Code::TEMPERATURE, "98", unit)])).expect("render")["meta"]["profile"].to_string();
         assert!(claims(Unit::Fahrenheit).contains("bodytemp"));
         assert!(!claims(Unit::One).contains("bodytemp"));
-    }
-
-    #[test]
-    fn the_score_is_not_passed_off_as_a_loinc_code() {
-        let shown = render(&vital(vec![numeric(Code::NEWS2, "7", Unit::Score)])).expect("render");
-        assert_eq!(shown["code"]["coding"][0]["system"], SNOMED);
     }
 
     #[test]

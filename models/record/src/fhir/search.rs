@@ -26,7 +26,7 @@ pub struct Search {
     pub count: usize,
     /// Order, if one was asked for.
     pub sort: Option<Sort>,
-    /// Where the last page ended, as [`super::bundle`] wrote it.
+    /// Where the last page ended, as its next link said.
     pub cursor: Option<String>,
     /// Only the total is wanted (`_summary=count`).
     pub count_only: bool,

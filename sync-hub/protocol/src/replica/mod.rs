@@ -196,10 +196,10 @@ impl Known {
             known.peers = postcard::from_bytes(&bytes).map_err(|e| damaged("values.peers", &e))?;
         }
         for head in known.heads.values().copied().collect::<Vec<_>>() {
-            if let Some(entry) = tx.entry(head.chain, 0)? {
-                if let Ok(Body::RunStart(start)) = apply::open(&known.scopes, &entry.header, &entry.payload) {
-                    known.learn_run(head.chain, &start);
-                }
+            if let Some(entry) = tx.entry(head.chain, 0)?
+                && let Ok(Body::RunStart(start)) = apply::open(&known.scopes, &entry.header, &entry.payload)
+            {
+                known.learn_run(head.chain, &start);
             }
             // The writer's clock may have stepped back while it was down; stamps must still rise.
             if let Some(last) = tx.entry(head.chain, head.next.saturating_sub(1))? {

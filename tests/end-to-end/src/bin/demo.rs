@@ -32,8 +32,9 @@ async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     eprintln!("starting a hub, two agents and their monitors …");
+    let plan = Plan::demo();
     let mut demo = tokio::select! {
-        demo = Demo::open(&Plan::demo()) => demo?,
+        demo = Demo::open(&plan) => demo?,
         _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
         _ = terminate.recv() => return Ok(ExitCode::FAILURE),
     };

@@ -1,0 +1,339 @@
+//! What is lost when things fail: nothing that was durable, nothing that a device was told is safe.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use driver::Channel;
+use edge_api::ward::DeviceState;
+use edge_core::{CommandError, Effect, Input, Limits, Note};
+use proptest::prelude::*;
+use record::code::Code;
+use serde_json::json;
+use support::*;
+
+const SPO2: (u32, &str, u32) = (150_456, "97", 262_688);
+
+fn ward() -> Ward {
+    let mut ward = Ward::new(vec![
+        device("ox-1", "sig-pulse-oximeter", Some("2")),
+        device("mon-1", "ge-b40-dri", Some("2")),
+        device("net-1", "ihe-pcd01", Some("2")),
+    ]);
+    ward.register("ana", json!({}));
+    ward.place("2", Some("ana")).expect("placed");
+    ward.pass_ms(1_000);
+    ward.log.clear();
+    ward
+}
+
+#[test]
+fn a_device_is_answered_only_once_its_readings_are_durable() {
+    let mut ward = ward();
+    ward.connect(1, "net-1");
+    ward.hold = true;
+    ward.bytes(1, "net-1", Channel::Stream, &oru("m1", "20251124160001", &[SPO2]));
+    assert!(ward.sends().is_empty());
+    ward.pass_ms(5_000);
+    assert!(ward.sends().is_empty());
+    ward.answer();
+    let sent = ward.sends();
+    assert!(sent.len() == 1 && String::from_utf8_lossy(&sent[0]).contains("MSA|AA|m1"), "{sent:?}");
+}
+
+#[test]
+fn a_message_that_arrives_during_a_commit_is_answered_by_the_next_one() {
+    let mut ward = ward();
+    ward.connect(1, "net-1");
+    ward.hold = true;
+    ward.bytes(1, "net-1", Channel::Stream, &oru("m1", "20251124160001", &[SPO2]));
+    ward.bytes(1, "net-1", Channel::Stream, &oru("m2", "20251124160002", &[SPO2]));
+    ward.answer();
+    assert_eq!(ward.sends().len(), 1);
+    ward.answer();
+    assert_eq!(ward.sends().len(), 2);
+}
+
+#[test]
+fn a_message_sent_again_after_a_crash_is_answered_and_charted_once() {
+    let mut ward = ward();
+    ward.connect(1, "net-1");
+    ward.hold = true;
+    let message = oru("m1", "20251124160001", &[SPO2]);
+    ward.bytes(1, "net-1", Channel::Stream, &message);
+    ward.persist();
+    ward.hold = false;
+    ward.crash();
+    ward.log.clear();
+    ward.connect(1, "net-1");
+    ward.bytes(1, "net-1", Channel::Stream, &message);
+    assert_eq!(ward.sends().len(), 1);
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["97"]);
+}
+
+#[test]
+fn an_answer_for_a_broken_connection_is_not_sent_to_the_next() {
+    let mut ward = ward();
+    ward.connect(1, "net-1");
+    ward.hold = true;
+    ward.bytes(1, "net-1", Channel::Stream, &oru("m1", "20251124160001", &[SPO2]));
+    ward.unplug(1, "net-1");
+    ward.connect(1, "net-1");
+    ward.answer();
+    assert!(ward.sends().is_empty());
+}
+
+#[test]
+fn a_failed_commit_is_asked_for_again_with_everything_in_it() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.hold = true;
+    ward.bytes(1, "ox-1", PLX, &plx(95, 70));
+    ward.bytes(1, "ox-1", PLX, &plx(96, 70));
+    ward.refuse("the disk is full", 500);
+    assert!(ward.waiting.is_none(), "asked again at once");
+    assert!(ward.log.iter().any(|e| matches!(e, Effect::Note(Note::CommitFailed { failures: 1, .. }))));
+    ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+    ward.pass_ms(500);
+    assert_eq!(ward.waiting.as_ref().expect("again").1.tick.len(), 3);
+    ward.hold = false;
+    ward.answer();
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["95", "96", "97"]);
+}
+
+#[test]
+fn a_command_the_store_keeps_refusing_is_answered_and_samples_go_on() {
+    let mut ward = ward();
+    ward.register("berta", json!({}));
+    ward.connect(1, "ox-1");
+    ward.hold = true;
+    let id = ward.ask(edge_core::Command::PlacePatient {
+        bed: "3".to_owned(),
+        request: edge_api::bed::PlacePatient { patient: Some("berta".to_owned()) },
+    });
+    ward.bytes(1, "ox-1", PLX, &plx(95, 70));
+    for _ in 0..3 {
+        assert!(ward.answer_to(id).is_none());
+        ward.refuse("no patient berta is known here", 100);
+        ward.pass_ms(101);
+    }
+    assert!(matches!(ward.answer_to(id), Some(Err(CommandError::NotSaved { .. }))));
+    ward.hold = false;
+    ward.answer();
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["95"]);
+}
+
+#[test]
+fn alerts_the_store_refuses_do_not_hold_up_samples() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.hold = true;
+    ward.bytes(1, "ox-1", PLX, &plx(80, 70));
+    ward.answer();
+    assert!(!ward.waiting.as_ref().expect("the alert").1.drafts.is_empty());
+    ward.refuse("it does not fit", 10);
+    ward.bytes(1, "ox-1", PLX, &plx(81, 70));
+    ward.pass_ms(11);
+    let (_, commit) = ward.waiting.as_ref().expect("the sample");
+    assert!(commit.drafts.is_empty() && commit.tick.len() == 1);
+    ward.hold = false;
+    ward.answer();
+    ward.pass_ms(1_500);
+    assert_eq!(ward.open_alerts().len(), 1, "raised once the store takes it");
+}
+
+#[test]
+fn a_stop_seals_everything_and_leaves_no_journal() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.connect(2, "mon-1");
+    for n in 0..30 {
+        ward.bytes(1, "ox-1", PLX, &plx(97, 60 + n));
+        ward.bytes(2, "mon-1", Channel::Stream, &dri_ecg(&[1, 2, 3]));
+        ward.pass_ms(1_000);
+    }
+    assert!(!ward.journal().is_empty());
+    ward.stop();
+    ward.check_nothing_lost_or_doubled();
+    assert_eq!(ward.journal(), Vec::<u64>::new());
+}
+
+#[test]
+fn numerics_and_waves_are_cut_at_their_own_wall_clock_intervals() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.connect(2, "mon-1");
+    for _ in 0..125 {
+        ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+        ward.bytes(2, "mon-1", Channel::Stream, &dri_ecg(&[1, 2, 3]));
+        ward.pass_ms(1_000);
+    }
+    let count = |waves| ward.sealed.iter().filter(|(_, s)| s.is_waves() == waves).count();
+    assert!((2..=3).contains(&count(false)), "{}", count(false));
+    assert!((12..=13).contains(&count(true)), "{}", count(true));
+    let edges = ward.sealed.iter().filter(|(_, s)| !s.is_waves()).map(|(_, s)| (s.start.0, s.end.0));
+    for (start, end) in edges {
+        assert_eq!(start.div_euclid(60_000_000), end.div_euclid(60_000_000), "a segment spans two intervals");
+    }
+}
+
+#[test]
+fn a_tail_is_cut_early_before_it_grows_past_its_limit() {
+    let mut ward = ward();
+    ward.connect(2, "mon-1");
+    let block = dri_ecg(&vec![5; 2_000]);
+    for _ in 0..70 {
+        ward.bytes(2, "mon-1", Channel::Stream, &block);
+    }
+    assert!(ward.sealed.iter().any(|(_, s)| s.is_waves()));
+    ward.stop();
+    ward.check_nothing_lost_or_doubled();
+}
+
+#[test]
+fn when_storing_is_behind_waves_go_first_and_it_is_said() {
+    let mut settings = settings(vec![device("mon-1", "ge-b40-dri", Some("2")), device("ox-1", "sig-pulse-oximeter", Some("2"))]);
+    settings.limits = Limits { waiting_bytes_max: 64 * 1024, ..Limits::default() };
+    let mut ward = Ward::with(settings);
+    ward.connect(1, "mon-1");
+    ward.connect(2, "ox-1");
+    ward.hold = true;
+    ward.bytes(2, "ox-1", PLX, &plx(97, 70));
+    for n in 0..60 {
+        ward.bytes(1, "mon-1", Channel::Stream, &dri_ecg(&vec![5; 1_000]));
+        ward.bytes(2, "ox-1", PLX, &plx(97, 60 + n));
+    }
+    assert!(ward.log.iter().any(|e| matches!(e, Effect::Note(Note::WavesDropped { .. }))));
+    let monitor = ward.agent.devices().into_iter().find(|d| d.id == "mon-1").expect("device");
+    assert!(monitor.reason.contains("wave samples were dropped"), "{monitor:?}");
+    ward.hold = false;
+    ward.answer();
+    let numerics: usize = ward.ticked.iter().map(|f| f.numerics.len()).sum();
+    assert_eq!(numerics, 2 * 61, "no numeric is dropped");
+    assert!(ward.ticked.iter().map(|f| f.wave_samples()).sum::<u64>() < 60_000);
+    ward.pass_ms(300);
+    let monitor = ward.agent.devices().into_iter().find(|d| d.id == "mon-1").expect("device");
+    assert!(monitor.state == DeviceState::Connected && monitor.reason.is_empty(), "{monitor:?}");
+}
+
+#[test]
+fn readings_past_the_last_bound_are_refused_aloud_and_never_answered_as_safe() {
+    let mut settings = settings(vec![device("net-1", "ihe-pcd01", Some("2"))]);
+    settings.limits = Limits { waiting_bytes_max: 2 * 1024, ..Limits::default() };
+    let mut ward = Ward::with(settings);
+    ward.register("ana", json!({}));
+    ward.place("2", Some("ana")).expect("placed");
+    ward.connect(1, "net-1");
+    ward.hold = true;
+    let message = |n: usize| oru(&format!("m{n}"), &format!("202511241600{n:02}"), &[SPO2]);
+    (10..50).for_each(|n| ward.bytes(1, "net-1", Channel::Stream, &message(n)));
+    assert!(ward.log.iter().any(|e| matches!(e, Effect::Note(Note::ReadingsRefused { .. }))));
+    ward.hold = false;
+    ward.answer();
+    let told = ward.sends().len();
+    assert_eq!(told, ward.charted_values("ana", Code::SPO2).len());
+    assert!(told < 40);
+    ward.bytes(1, "net-1", Channel::Stream, &message(49));
+    assert_eq!(ward.sends().len(), told + 1, "a refused message is taken when it is sent again");
+    assert_eq!(ward.charted_values("ana", Code::SPO2).len(), told + 1);
+}
+
+#[test]
+fn after_a_crash_the_board_shows_what_the_journal_held() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(93, 70));
+    ward.observe("2", "ana", &[("temperature", "38.5", "Cel")]).expect("saved");
+    ward.crash();
+    assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("93"));
+    assert_eq!(ward.value("2", Code::TEMPERATURE).as_deref(), Some("38.5"));
+    assert_eq!(ward.bed("2").score.expect("score").at_least, 3);
+    assert_eq!(ward.bed("2").patient.expect("patient").id, "ana");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Oximeter(u8),
+    Wave(u8),
+    Message(u8),
+    Pass(u16),
+    Replug,
+    Place(bool),
+    Hold,
+    Answer,
+    Refuse,
+    /// Killed; true: the commit under way was durable, and nobody was told.
+    Crash(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (70u8..100).prop_map(Step::Oximeter),
+        4 => (1u8..40).prop_map(Step::Wave),
+        3 => (0u8..60).prop_map(Step::Message),
+        4 => (1u16..9_000).prop_map(Step::Pass),
+        1 => Just(Step::Replug),
+        1 => any::<bool>().prop_map(Step::Place),
+        3 => Just(Step::Hold),
+        3 => Just(Step::Answer),
+        1 => Just(Step::Refuse),
+        2 => any::<bool>().prop_map(Step::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn whenever_it_is_killed_no_durable_sample_is_lost_or_sealed_twice(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut settings = settings(vec![
+            device("ox-1", "sig-pulse-oximeter", Some("2")),
+            device("mon-1", "ge-b40-dri", Some("2")),
+            device("net-1", "ihe-pcd01", Some("3")),
+        ]);
+        (settings.seal_every_s, settings.seal_waves_every_s) = (7, 3);
+        let mut ward = Ward::with(settings);
+        ward.register("ana", json!({}));
+        let mut link = 10;
+        for step in steps {
+            match step {
+                Step::Oximeter(spo2) => ward.bytes(link, "ox-1", PLX, &plx(spo2, 70)),
+                Step::Wave(n) => ward.bytes(link + 1, "mon-1", Channel::Stream, &dri_ecg(&vec![3; n.into()])),
+                Step::Message(s) => {
+                    ward.bytes(link + 2, "net-1", Channel::Stream, &oru(&format!("m{s}"), &format!("202511241600{s:02}"), &[SPO2]));
+                }
+                Step::Pass(ms) => ward.pass_ms(ms.into()),
+                Step::Replug => {
+                    ward.unplug(link, "ox-1");
+                    link += 3;
+                }
+                Step::Place(in_bed) => {
+                    let request = edge_api::bed::PlacePatient { patient: in_bed.then(|| "ana".to_owned()) };
+                    ward.ask(edge_core::Command::PlacePatient { bed: "2".to_owned(), request });
+                }
+                Step::Hold => ward.hold = true,
+                Step::Answer => {
+                    ward.hold = false;
+                    ward.answer();
+                }
+                Step::Refuse => {
+                    if ward.waiting.is_some() {
+                        ward.refuse("busy", 50);
+                    }
+                }
+                Step::Crash(durable) => {
+                    if durable {
+                        ward.persist();
+                    }
+                    ward.hold = false;
+                    ward.crash();
+                }
+            }
+        }
+        ward.hold = false;
+        ward.answer();
+        ward.pass_ms(2_000);
+        ward.handle(Input::Stop);
+        ward.pass_ms(2_000);
+        prop_assert!(ward.log.contains(&Effect::Stopped));
+        ward.check_nothing_lost_or_doubled();
+    }
+}

@@ -1,0 +1,34 @@
+//! `/metrics`: the fleet's picture as Prometheus text. Labels are the site and the version, nothing else.
+
+use crate::VERSION;
+use crate::fleet_view::Seen;
+use hub_api::fleet::SiteRow;
+use std::fmt::Write as _;
+
+/// Renders the newest picture.
+#[must_use]
+pub fn render(seen: &Seen) -> String {
+    let mut text = format!("# TYPE build_info gauge\nbuild_info{{version=\"{VERSION}\"}} 1\n");
+    let Some(fleet) = &seen.fleet else { return text };
+    let age = |at: Option<i64>| at.map(|ms| (fleet.as_of_ms - ms).max(0) as f64 / 1000.0);
+    let gauges: [(&str, &dyn Fn(&SiteRow) -> Option<f64>); 7] = [
+        ("site_last_seen_seconds", &|row| age(row.last_seen_ms)),
+        ("sync_lag_seconds", &|row| row.lag_s.map(|s| s as f64)),
+        ("outbox_pending", &|row| row.queue.map(|queue| queue as f64)),
+        ("site_live", &|row| Some(f64::from(u8::from(row.live)))),
+        ("site_entries", &|row| Some(row.entries as f64)),
+        ("site_incidents", &|row| Some(f64::from(row.incidents))),
+        ("live_latency_p99_seconds", &|row| row.latency_ms.map(|latency| latency.p99 / 1000.0)),
+    ];
+    for (name, value) in gauges {
+        // Writing into memory cannot fail.
+        let _ = writeln!(text, "# TYPE {name} gauge");
+        for row in &fleet.sites {
+            if let Some(value) = value(row) {
+                let _ = writeln!(text, "{name}{{site=\"{}\"}} {value}", row.site);
+            }
+        }
+    }
+    let _ = writeln!(text, "# TYPE live_messages_total counter\nlive_messages_total {}", fleet.live_messages);
+    text
+}

@@ -1,0 +1,197 @@
+//! `run`: opens everything, says so in one line, serves until told to stop.
+
+use crate::authority::Authority;
+use crate::config::Config;
+use crate::house::House;
+use crate::hub::{Hub, WAKES};
+use crate::mqtt::{Broker, ear, front};
+use crate::users::Kept;
+use crate::{VERSION, clock, fleet_view, keeping, metrics, routes};
+use anyhow::Context;
+use edge_store::Accounts;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing_subscriber::EnvFilter;
+use utoipa::OpenApi;
+use web::listener::{ConnectionLimits, serve};
+use web::ops::Ready;
+use web::records::Records;
+use web::secret::Secret;
+use web::session::Sessions;
+use web::{Surface, tls};
+
+/// How often audit events of commands are brought into the ledger.
+const DRAIN_EVERY: Duration = Duration::from_secs(5);
+/// How long the start waits for the hub's own subscriptions.
+const HEARING_MAX: Duration = Duration::from_secs(10);
+
+/// How long the recorder may take to end.
+const ENDING_MAX: Duration = Duration::from_secs(10);
+
+/// Runs the hub.
+///
+/// # Errors
+/// It cannot start; each names the file or address.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    log_to_stderr(config.log_json);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
+    runtime.block_on(start(config))
+}
+
+async fn start(config: Config) -> anyhow::Result<()> {
+    let began = clock::now().mono;
+    let mut told = Told::listen()?;
+    let house = House::open_or_create(&config)?;
+    let authority = Authority::open(&config.data)?;
+    let identity = house.identity()?;
+    let (recorder, recording) = keeping::open(&house)?;
+    let accounts = Arc::new(Accounts::open(&house.record(), house.data.store_key())?);
+
+    let http = bind(config.bind, "bind").await?;
+    let mqtt = bind(config.mqtt, "mqtt").await?;
+    let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
+    let (chain, key) = authority.server(&config.names, clock::now().wall)?;
+    let server_tls = tls::server_config(chain.clone(), key.clone_key(), Some(authority.roots()?))?;
+    let mqtt_tls = front::tls(chain, key, authority.roots()?)?;
+
+    let told_mqtt = format!("{}:{}", config.told_host(), mqtt_at.port());
+    let (wake, wakes) = mpsc::channel(WAKES);
+    let seal_key = hex::encode(identity.seal_public());
+    let hub = Hub::new(config.clone(), identity.replica(), seal_key, authority, told_mqtt, recorder.clone(), house.fleet()?, wake);
+    let hub = Arc::new(hub);
+    hub.load_alerts(None).await?;
+    keeping::drain_audit(&accounts, &recorder).await?;
+
+    let broker = Broker::start().await?;
+    let (say_hearing, mut hearing) = watch::channel(false);
+    let background = [
+        tokio::spawn(ear::listen(Arc::clone(&hub), broker.clone(), wakes, say_hearing)),
+        tokio::spawn(fleet_view::watch(Arc::clone(&hub))),
+        tokio::spawn(drain(Arc::clone(&accounts), recorder.clone())),
+    ];
+    if tokio::time::timeout(HEARING_MAX, hearing.wait_for(|hearing| *hearing)).await.is_err() {
+        tracing::warn!("the hub does not hear its own broker yet; live data will be missing until it does");
+    }
+    let door = tokio::spawn(front::serve(mqtt, mqtt_tls, Arc::clone(&hub), broker));
+
+    let router = surface(&hub, accounts, hearing).router(routes::routes(Arc::clone(&hub)));
+    let ready = json!({
+        "ready": true, "http": http_at.to_string(), "mqtt": mqtt_at.to_string(), "pid": std::process::id(),
+        "ready_ms": clock::now().mono.micros_since(began) / 1000,
+    });
+    println!("{ready}");
+    serve(http, router, Some(server_tls), ConnectionLimits::default(), told.to_stop()).await?;
+
+    tracing::info!("stopping");
+    door.abort();
+    for task in background {
+        task.abort();
+        // So that the recorder's last handle is dropped with it.
+        let _ = task.await;
+    }
+    let _ = door.await;
+    drop((hub, recorder));
+    let ended = tokio::task::spawn_blocking(move || recording.join());
+    if tokio::time::timeout(ENDING_MAX, ended).await.is_err() {
+        // Whatever was answered is durable; only work nobody waits for is cut.
+        tracing::warn!("the recorder was still at work");
+    }
+    Ok(())
+}
+
+fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<bool>) -> Surface {
+    let config = &hub.config;
+    let seen = hub.seen.subscribe();
+    let told = Arc::downgrade(hub);
+    let records = Records {
+        recorder: hub.recorder.clone(),
+        clock: Arc::new(clock::now),
+        program: "sync-hub",
+        version: VERSION,
+        changed: Arc::new(move |documents| {
+            let ids: Vec<_> = documents.into_iter().filter(|d| d.resource_type == crate::hub::ALERT).map(|d| d.id).collect();
+            if let Some(hub) = told.upgrade().filter(|_| !ids.is_empty()) {
+                tokio::spawn(async move {
+                    if let Err(error) = hub.load_alerts(Some(ids)).await {
+                        tracing::warn!(%error, "an alert that was changed cannot be read");
+                    }
+                });
+            }
+        }),
+    };
+    Surface {
+        clock: Arc::new(clock::now),
+        entropy: Arc::new(clock::SystemEntropy),
+        accounts: Arc::new(Kept(accounts)),
+        sessions: Arc::new(Sessions::default()),
+        audit: Arc::new(hub.recorder.clone()),
+        fhir: Arc::new(records),
+        live: None,
+        ready: Arc::new(Readiness { seen: seen.clone(), hearing }),
+        metrics: Arc::new(move || metrics::render(&seen.borrow().clone())),
+        scrape_token: config.scrape_token.clone().map(Secret::new),
+        ui_dir: config.ui.clone(),
+        openapi: hub_api::Document::openapi(),
+        program: "sync-hub".to_owned(),
+        version: VERSION.to_owned(),
+        name: config.name.clone(),
+    }
+}
+
+struct Readiness {
+    seen: watch::Receiver<Arc<fleet_view::Seen>>,
+    hearing: watch::Receiver<bool>,
+}
+
+impl Ready for Readiness {
+    fn reasons(&self) -> Vec<String> {
+        let deaf = (!*self.hearing.borrow()).then(|| "the MQTT broker is not reached".to_owned());
+        self.seen.borrow().trouble.clone().into_iter().chain(deaf).collect()
+    }
+}
+
+async fn drain(accounts: Arc<Accounts>, recorder: web::recorder::Recorder) {
+    let mut tick = tokio::time::interval(DRAIN_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(error) = keeping::drain_audit(&accounts, &recorder).await {
+            tracing::warn!(%error, "audit events of commands wait; trying again");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+/// Who tells the program to stop.
+struct Told {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Told {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn log_to_stderr(json: bool) {
+    // The broker and the TLS stack are quiet unless something is wrong; RUST_LOG has the last word.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rmqtt=warn,rumqttc=warn,rustls=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only fails where a subscriber is installed already: in tests.
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+}
