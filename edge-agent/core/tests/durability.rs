@@ -281,7 +281,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn whenever_it_is_killed_no_durable_sample_is_lost_or_sealed_twice(steps in proptest::collection::vec(step(), 1..60)) {
         let mut settings = settings(vec![

@@ -30,7 +30,7 @@ fn a_sample_is_durable_then_shown_then_published_with_whose_it_is() {
     let frame = &commit.tick[0];
     assert_eq!((frame.numerics.len(), frame.first_seq, frame.bed.as_ref().map(|b| b.as_str())), (2, 0, Some("2")));
     assert_eq!((frame.arrived, frame.measured, frame.device_time), (ward.now.wall, ward.now.wall, None));
-    ward.pass_ms(300);
+    ward.pass_ms(600);
     ward.log.clear();
     ward.answer();
     let position = |wanted: fn(&Effect) -> bool| ward.log.iter().position(wanted).expect("effect");

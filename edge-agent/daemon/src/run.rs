@@ -18,7 +18,7 @@ use record::id::{PatientId, RunId};
 use record::ledger::Identity;
 use record::time::Now;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,7 +74,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         limits: Limits::default(),
     };
     let clock: Clock = Arc::new(clock::now);
-    let (recorder, _thread) = Recorder::start(replica, Box::new(store), reader, Arc::clone(&clock), Arc::new(SystemEntropy))?;
+    let (recorder, writing) = Recorder::start(replica, Box::new(store), reader, Arc::clone(&clock), Arc::new(SystemEntropy))?;
 
     let (brought, brought_queue) = mpsc::channel::<Brought>(16);
     let (enrolled, enrolment) = watch::channel(None);
@@ -120,7 +120,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }),
         }),
         live: Some(Live { source: Arc::clone(&board) as _, limits: LiveLimits::default(), origins: Vec::new() }),
-        ready: Arc::new(LoopRuns(Mutex::new(looping.abort_handle()))),
+        ready: Arc::new(Running { event_loop: looping.abort_handle(), writing }),
         metrics: metrics(Arc::clone(&board), Arc::clone(&hub)),
         scrape_token: config.scrape_token.clone().map(Secret::new),
         ui_dir: config.ui.clone(),
@@ -235,13 +235,18 @@ async fn audit_of_commands(accounts: edge_store::Accounts, recorder: Recorder) {
     }
 }
 
-/// Ready while the event loop runs.
-struct LoopRuns(Mutex<tokio::task::AbortHandle>);
+/// Ready while both the event loop and the writer run.
+struct Running {
+    event_loop: tokio::task::AbortHandle,
+    writing: std::thread::JoinHandle<()>,
+}
 
-impl Ready for LoopRuns {
+impl Ready for Running {
     fn reasons(&self) -> Vec<String> {
-        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_finished();
-        if ended { vec!["the event loop has ended: restart the program and look at its log".to_owned()] } else { Vec::new() }
+        let ended = |what: &str| format!("{what} has ended: restart the program and look at its log");
+        let event_loop = self.event_loop.is_finished().then(|| ended("the event loop"));
+        let writing = self.writing.is_finished().then(|| ended("the thread that writes the record"));
+        event_loop.into_iter().chain(writing).collect()
     }
 }
 

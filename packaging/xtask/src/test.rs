@@ -91,8 +91,8 @@ fn crates(filter: &str) -> Result<Tally> {
     }
     let report = root().join("target/nextest/ci/junit.xml");
     let _ = std::fs::remove_file(&report);
-    let config = "xtask:packaging/xtask/nextest.toml";
-    let args = ["nextest", "run", "--locked", "--workspace", "--profile", "ci", "--tool-config-file", config, "-E", filter];
+    let config = format!("xtask:{}", root().join("packaging/xtask/nextest.toml").display());
+    let args = ["nextest", "run", "--locked", "--workspace", "--profile", "ci", "--tool-config-file", &config, "-E", filter];
     let ok = succeeds(&mut cargo(&args))?;
     Ok(judged(ok, &report, Tally::of_junit))
 }

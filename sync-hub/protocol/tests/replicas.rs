@@ -363,3 +363,29 @@ fn garbage_on_the_wire_is_an_error_and_never_a_panic() {
     }
     assert_eq!(wire::decode::<Request>(&[9, 0]), Err(wire::WireError::Version(9)));
 }
+
+#[test]
+fn demonstration_data_of_the_tail_show_on_test_patients_only() {
+    for (id, tags, shown) in [("real", json!([]), 0), ("test", json!([record::fhir::patient::test_tag()]), 1)] {
+        let mut site = Node::new(1);
+        let resource = json!({"resourceType": "Patient", "id": id, "meta": {"tag": tags}});
+        site.commit(vec![Draft::Create { place: Where::Site, resource }]);
+        let patient: PatientId = id.parse().expect("id");
+        let scope = site.replica.scope_of(&patient).expect("scope");
+        let bind = |id: &str, what| {
+            Draft::Bind(Binding { id: id.parse().expect("id"), what, bed: "2".parse().expect("bed"), from: Timestamp(0), until: None })
+        };
+        site.commit(vec![
+            bind("b1", Bound::Device("ox-1".parse().expect("id"))),
+            bind("b2", Bound::Patient { patient: patient.clone(), scope }),
+        ]);
+        let mut demo = frame(0, 1000, 97);
+        demo.numerics[0].quality = Quality::Demo;
+        let now = site.now();
+        let tick = Commit { tick: vec![demo], ..Commit::default() };
+        site.replica.commit(&mut site.store, now, &mut site.entropy, &tick).expect("tick");
+        let wanted = Vitals { patient, waves: false, from: Timestamp(0), to: Timestamp::from_millis(10_000), device: None };
+        let found = frames_of(site.store.begin().expect("begin").as_mut(), &wanted).expect("frames");
+        assert_eq!(found.len(), shown, "{id}");
+    }
+}

@@ -12,6 +12,7 @@ use hub_core::site::SiteName;
 use protocol::commit::DocumentState;
 use protocol::{Store, StoreError};
 use record::id::{Hash, ReplicaId, ResourceId};
+use record::ledger::Identity;
 use record::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,24 @@ pub struct Hub {
     connections: Mutex<BTreeMap<SiteName, usize>>,
 }
 
+/// What a hub is made of.
+pub struct Parts {
+    /// Its configuration.
+    pub config: Config,
+    /// Its keys.
+    pub identity: Identity,
+    /// Signs sites' certificates.
+    pub authority: Authority,
+    /// Where agents are told to reach MQTT.
+    pub mqtt: String,
+    /// The ledger's writer.
+    pub recorder: Recorder,
+    /// Who belongs.
+    pub fleet: Fleet,
+    /// Takes sites to be woken.
+    pub wake: mpsc::Sender<SiteName>,
+}
+
 /// A certificate's owner, or why it is nobody.
 #[derive(Debug, thiserror::Error)]
 pub enum Stranger {
@@ -77,20 +96,12 @@ pub struct Caller {
 impl Hub {
     /// The parts put together.
     #[must_use]
-    pub fn new(
-        config: Config,
-        replica: ReplicaId,
-        seal_key: String,
-        authority: Authority,
-        mqtt: String,
-        recorder: Recorder,
-        fleet: Fleet,
-        wake: mpsc::Sender<SiteName>,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, identity, authority, mqtt, recorder, fleet, wake } = parts;
         Self {
             config,
-            replica,
-            seal_key,
+            replica: identity.replica(),
+            seal_key: hex::encode(identity.seal_public()),
             authority,
             mqtt,
             recorder,

@@ -3,7 +3,7 @@
 use crate::authority::Authority;
 use crate::config::Config;
 use crate::house::House;
-use crate::hub::{Hub, WAKES};
+use crate::hub::{Hub, Parts, WAKES};
 use crate::mqtt::{Broker, ear, front};
 use crate::users::Kept;
 use crate::{VERSION, clock, fleet_view, keeping, metrics, routes};
@@ -48,7 +48,6 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let mut told = Told::listen()?;
     let house = House::open_or_create(&config)?;
     let authority = Authority::open(&config.data)?;
-    let identity = house.identity()?;
     let (recorder, recording) = keeping::open(&house)?;
     let accounts = Arc::new(Accounts::open(&house.record(), house.data.store_key())?);
 
@@ -61,9 +60,9 @@ async fn start(config: Config) -> anyhow::Result<()> {
 
     let told_mqtt = format!("{}:{}", config.told_host(), mqtt_at.port());
     let (wake, wakes) = mpsc::channel(WAKES);
-    let seal_key = hex::encode(identity.seal_public());
-    let hub = Hub::new(config.clone(), identity.replica(), seal_key, authority, told_mqtt, recorder.clone(), house.fleet()?, wake);
-    let hub = Arc::new(hub);
+    let (identity, fleet) = (house.identity()?, house.fleet()?);
+    let parts = Parts { config, identity, authority, mqtt: told_mqtt, recorder: recorder.clone(), fleet, wake };
+    let hub = Arc::new(Hub::new(parts));
     hub.load_alerts(None).await?;
     keeping::drain_audit(&accounts, &recorder).await?;
 
@@ -85,7 +84,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         "ready_ms": clock::now().mono.micros_since(began) / 1000,
     });
     println!("{ready}");
-    serve(http, router, Some(server_tls), ConnectionLimits::default(), told.to_stop()).await?;
+    serve(http, router, Some(server_tls), ConnectionLimits::default(), told.heard()).await?;
 
     tracing::info!("stopping");
     door.abort();
@@ -180,7 +179,7 @@ impl Told {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn to_stop(&mut self) {
+    async fn heard(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -249,7 +249,7 @@ impl Segment {
     /// The sequence number after the last sample.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
-        self.frames().ok().and_then(|frames| frames.last().map(|f| f.first_seq + f.len())).unwrap_or(0)
+        self.frames().ok().and_then(|frames| frames.iter().map(|f| f.first_seq.saturating_add(f.len())).max()).unwrap_or(0)
     }
 
     /// The codes in it.

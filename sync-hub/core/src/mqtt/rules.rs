@@ -121,10 +121,13 @@ mod tests {
 
     #[test]
     fn clients_of_one_site_never_meet_those_of_another_and_its_last_will_is_its_own() {
-        let connect = |client_id, topic| Connect { clean_session: true, keep_alive: 10, client_id, will: Some((topic, &b""[..], 0)) };
+        fn connect<'a>(client_id: &'a str, topic: &'a str) -> Connect<'a> {
+            Connect { clean_session: true, keep_alive: 10, client_id, will: Some((topic, &[], 0)) }
+        }
         let own = "lamplight/v1/hill/presence";
         assert_eq!(rules().connect(&connect("side/1", own)).as_deref(), Ok("hill/side/1"));
-        assert_eq!(rules().connect(&connect(&"x".repeat(CLIENT_ID_MAX + 1), own)), Err(Forbidden::ClientId));
+        let overlong = "x".repeat(CLIENT_ID_MAX + 1);
+        assert_eq!(rules().connect(&connect(&overlong, own)), Err(Forbidden::ClientId));
         assert_eq!(rules().connect(&connect("1", "lamplight/v1/hillside/presence")), Err(Forbidden::Will));
     }
 

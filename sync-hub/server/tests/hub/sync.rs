@@ -81,14 +81,11 @@ async fn entries_sent_again_change_nothing() {
     agent.patient("p1");
     agent.sync().await;
     let before = hub.row(&token, "hillside").await;
-    let Reply::Pushed { entries, refused } = agent.ask(&Request::Push(agent_all(&mut agent))).await else { panic!() };
+    let all = Request::Push(agent.stretches());
+    let Reply::Pushed { entries, refused } = agent.ask(&all).await else { panic!() };
     assert_eq!((entries, refused), (0, vec![]));
     let after = hub.row(&token, "hillside").await;
     assert_eq!((&before["digest_hex"], &before["entries"]), (&after["digest_hex"], &after["entries"]));
-}
-
-fn agent_all(agent: &mut Agent) -> Vec<record::ledger::Stretch> {
-    agent.stretches()
 }
 
 #[tokio::test]
@@ -153,7 +150,8 @@ async fn a_revoked_site_is_told_since_when_and_why_and_its_writes_are_an_inciden
 
     agent.patient("p2");
     let held = hub.row(&token, "hillside").await["entries"].clone();
-    let (status, body) = agent.send(&Request::Push(agent_all(&mut agent))).await;
+    let all = Request::Push(agent.stretches());
+    let (status, body) = agent.send(&all).await;
     let problem: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(status, 403);
     assert_eq!(problem["type"], "urn:lamplight:problem:revoked");
