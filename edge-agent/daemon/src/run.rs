@@ -52,6 +52,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let started = clock::now();
     let attached = links::attach(&config)?;
     let directory = DataDir::open_or_create(&config.data, &mut clock::dice)?;
+    tracing::warn!(keys = %config.data.join("keys").display(), "the master key is a plain file: whoever takes this disk can open the record; encrypt the disk");
     let mut store = SqliteStore::open(&directory.store_path(STORE), directory.store_key())?;
     let accounts = store.accounts()?;
     let mut run = [0; 8];

@@ -16,8 +16,10 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use web::recorder::Busy;
 
-/// How often the picture for `/metrics`, `/readyz` and open connections is renewed.
-const EVERY: Duration = Duration::from_secs(2);
+/// How often open connections hear of memberships that have ended, by whatever process.
+const EVERY: Duration = Duration::from_secs(1);
+/// The picture for `/metrics` and `/readyz` is renewed at every so many of these: it looks at every chain.
+const PICTURE_EVERY: u64 = 5;
 
 /// The newest picture, or why there is none.
 #[derive(Clone, Debug, Default)]
@@ -113,30 +115,35 @@ pub async fn incidents(hub: &Arc<Hub>) -> Result<Vec<IncidentView>, ViewError> {
     Ok(found.into_iter().map(view).collect())
 }
 
-/// Renews the picture until the program ends.
+/// Renews the picture and cuts off whoever no longer belongs, until the program ends.
 pub async fn watch(hub: Arc<Hub>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for count in 0_u64.. {
         tick.tick().await;
-        let seen = match fleet(&hub).await {
-            Ok(view) => {
-                cut_revoked(&hub, &view);
-                Seen { fleet: Some(view), trouble: None }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the fleet cannot be looked at");
-                Seen { fleet: hub.seen.borrow().fleet.clone(), trouble: Some(error.to_string()) }
-            }
-        };
-        hub.seen.send_replace(Arc::new(seen));
+        if let Err(error) = cut_revoked(&hub).await {
+            tracing::warn!(%error, "the fleet cannot be read");
+        }
+        if count % PICTURE_EVERY == 0 {
+            let seen = match fleet(&hub).await {
+                Ok(view) => Seen { fleet: Some(view), trouble: None },
+                Err(error) => {
+                    tracing::warn!(%error, "the fleet cannot be looked at");
+                    Seen { fleet: hub.seen.borrow().fleet.clone(), trouble: Some(error.to_string()) }
+                }
+            };
+            hub.seen.send_replace(Arc::new(seen));
+        }
     }
 }
 
 /// Tells open connections which sites no longer belong.
-pub fn cut_revoked(hub: &Hub, view: &FleetView) {
-    let revoked: BTreeSet<SiteName> =
-        view.sites.iter().filter(|row| row.state == hub_api::fleet::SiteState::Revoked).filter_map(|row| row.site.parse().ok()).collect();
+///
+/// # Errors
+/// [`ViewError`].
+pub async fn cut_revoked(hub: &Arc<Hub>) -> Result<(), ViewError> {
+    let rows = rows(hub).await?;
+    let revoked: BTreeSet<SiteName> = rows.iter().filter(|row| row.revocation.is_some()).filter_map(|row| row.site.parse().ok()).collect();
     hub.revoked.send_if_modified(|known| {
         let changed = **known != revoked;
         if changed {
@@ -144,6 +151,7 @@ pub fn cut_revoked(hub: &Hub, view: &FleetView) {
         }
         changed
     });
+    Ok(())
 }
 
 async fn rows(hub: &Arc<Hub>) -> Result<Vec<SiteRow>, ViewError> {

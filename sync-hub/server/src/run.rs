@@ -10,6 +10,7 @@ use crate::{VERSION, clock, fleet_view, keeping, metrics, routes};
 use anyhow::Context;
 use edge_store::Accounts;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,7 +191,7 @@ impl Told {
 fn log_to_stderr(json: bool) {
     // The broker and the TLS stack are quiet unless something is wrong; RUST_LOG has the last word.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rmqtt=warn,rumqttc=warn,rustls=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     // Only fails where a subscriber is installed already: in tests.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

@@ -67,7 +67,7 @@ pub async fn admit(nurse: &Client, person: &Person, bed: &str) -> Result<String>
 /// Refused.
 pub async fn observe(nurse: &Client, bed: &str, patient: &str) -> Result<()> {
     let values = json!([
-        {"code": "consciousness", "value": 0, "unit": "1"},
+        {"code": "consciousness", "value": 0, "unit": "{score}"},
         {"code": "inspired-oxygen", "value": 0, "unit": "L/min"},
         {"code": "temperature", "value": 36.8, "unit": "Cel"},
     ]);

@@ -31,7 +31,7 @@ pub struct Spec<'a> {
     pub env: Vec<(&'static str, String)>,
     /// Its log, which is appended to.
     pub log: PathBuf,
-    /// Whether it gets a SIGKILL when we are gone. A program that ends by itself when its stdin closes can take its own children along.
+    /// Whether it is killed when its owner goes. Else it ends by itself as its stdin closes, and takes its own children along.
     pub die_with_us: bool,
 }
 
@@ -55,7 +55,7 @@ impl Process {
         let program = paths::program(spec.program)?;
         let log = std::fs::File::options().create(true).append(true).open(&spec.log).with_context(|| spec.log.display().to_string())?;
         let mut command = if spec.die_with_us { dies_with_us(&program) } else { Command::new(&program) };
-        command.args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true).process_group(0);
+        command.args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(spec.die_with_us).process_group(0);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
             command.env_remove(name);
         }

@@ -34,28 +34,36 @@ const SETTLE: Duration = Duration::from_secs(60);
 pub struct Plan {
     /// A clinic's name, and the bed whose patient falls ill (1 or 2).
     pub clinics: Vec<(&'static str, &'static str)>,
-    /// Whether the agents serve the built screens.
+    /// Whether there is a hub, and the agents are enrolled.
+    pub hub: bool,
+    /// Whether the programs serve the built screens.
     pub screens: bool,
 }
 
 impl Plan {
-    /// One clinic, without screens.
+    /// One clinic and its hub, without screens.
     #[must_use]
     pub fn one() -> Self {
-        Self { clinics: vec![("hillside", "1")], screens: false }
+        Self { clinics: vec![("hillside", "1")], hub: true, screens: false }
+    }
+
+    /// One clinic that knows of no hub, as at its first boot.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self { hub: false, ..Self::one() }
     }
 
     /// The demonstration: two clinics, with screens.
     #[must_use]
     pub fn demo() -> Self {
-        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], screens: true }
+        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], hub: true, screens: true }
     }
 }
 
 /// A running ward. All of it ends when it is dropped.
 #[derive(Debug)]
 pub struct Ward {
-    /// The hub.
+    /// The hub; not started where the plan has none.
     pub hub: Hub,
     /// The clinics.
     pub clinics: Vec<Clinic>,
@@ -92,14 +100,18 @@ impl Ward {
         let config =
             HubConfig { name: "hub".into(), data: home.join("data"), bind: ANY_PORT.into(), mqtt: ANY_PORT.into(), ui: ui.clone() };
         let mut hub = Hub::new(&home, config);
-        hub.start().await?;
-        hub.add_operator().await?;
+        if plan.hub {
+            hub.start().await?;
+            hub.add_operator().await?;
+        }
         let mut ward = Self { hub, clinics: Vec::new(), folder };
         for (number, (name, falls_ill)) in (1..).zip(&plan.clinics) {
             let home = room(ward.folder.path(), name)?;
             let clinic = Clinic::open(&home, name, number, falls_ill, ui.clone()).await?;
-            let code = ward.hub.add_site(name).await?;
-            clinic.agent.enrol(ward.hub.http(), &code).await?;
+            if plan.hub {
+                let code = ward.hub.add_site(name).await?;
+                clinic.agent.enrol(ward.hub.http(), &code).await?;
+            }
             ward.clinics.push(clinic);
         }
         Ok(ward)

@@ -14,6 +14,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub const USER: &str = "hub";
 /// Sessions at one time.
 const SESSIONS_MAX: isize = 2048;
+/// The broker numbers listeners by port, and ours has none of its own choosing.
+const LISTENER: u16 = 1;
 /// Messages that may wait for one client.
 const QUEUE_MAX: usize = 1000;
 
@@ -49,7 +51,7 @@ impl Broker {
             .and_then(rmqtt::net::Listener::tcp)
             .map_err(|error| anyhow::anyhow!("the broker's port: {error}"))?;
         let address = listener.local_addr().map_err(|error| anyhow::anyhow!("the broker's port: {error}"))?;
-        let server = MqttServer::new(context).listener(listener).build();
+        let server = MqttServer::new(context).listener_by_id(listener, LISTENER).build();
         tokio::spawn(async move {
             if let Err(error) = server.run().await {
                 tracing::error!(%error, "the MQTT broker has ended");

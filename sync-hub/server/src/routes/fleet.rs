@@ -62,7 +62,7 @@ pub async fn revoke(
     ended.await.map_err(|_| stopped())?.map_err(|error| refused(&error))?;
     tracing::warn!(site, "membership ended");
     let fleet = fleet_view::fleet(&hub).await.map_err(|error| unseen(&error))?;
-    fleet_view::cut_revoked(&hub, &fleet);
+    fleet_view::cut_revoked(&hub).await.map_err(|error| unseen(&error))?;
     let row = fleet.sites.into_iter().find(|row| row.site == site).ok_or_else(|| Problem::of(StatusCode::NOT_FOUND))?;
     Ok((Disclosed(Act::done(Action::Delete, vec![format!("Site/{site}")])), axum::Json(row)))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_backup_taken_while_running_restores_to_a_record_that_verifies() -> Result<()> {
-    let mut ward = Ward::open(&Plan::one()).await?;
+    let mut ward = Ward::open(&Plan::alone()).await?;
     let (file, home) = (ward.folder().join("ward.backup"), ward.folder().join("restored"));
     tokio::time::sleep(Duration::from_secs(5)).await;
     let clinic = ward.clinic()?;

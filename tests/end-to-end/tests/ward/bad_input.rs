@@ -26,7 +26,7 @@ async fn an_unknown_configuration_key_is_named_with_its_file() -> Result<()> {
 /// Each refusal names what is wrong, in the dialect of its path; after all of them the agent works as before.
 #[tokio::test]
 async fn bad_requests_are_refused_by_name_and_nothing_gets_stuck() -> Result<()> {
-    let mut ward = Ward::open(&Plan::one()).await?;
+    let mut ward = Ward::open(&Plan::alone()).await?;
     let clinic = ward.clinic()?;
     let nurse = clinic.agent.sign_in().await?;
     let patient = clinic.patients[3].clone();
@@ -40,15 +40,15 @@ async fn bad_requests_are_refused_by_name_and_nothing_gets_stuck() -> Result<()>
     assert!(words.contains("warmth"), "{words}");
     let other = json!({"patient": clinic.patients[0], "values": [{"code": "temperature", "value": 37.2, "unit": "Cel"}]});
     refused(&nurse, Method::POST, observations, &other, 409).await?;
-    refused(&nurse, Method::PUT, "/api/v1/beds/4/patient", &json!({"patient": "nobody"}), 404).await?;
+    refused(&nurse, Method::PUT, "/api/v1/beds/4/patient", &json!({"patient": "nobody"}), 422).await?;
     refused(&nurse, Method::PUT, "/api/v1/beds/99/patient", &json!({"patient": patient}), 404).await?;
     let words = refused(&nurse, Method::PUT, "/api/v1/beds/4/patient", &json!({"patiemt": patient}), 400).await?;
     assert!(words.contains("patiemt"), "{words}");
 
     let words =
-        refused(&nurse, Method::POST, "/fhir/R4/Patient", &json!({"resourceType": "Patient", "birthDate": "yesterday"}), 422).await?;
+        refused(&nurse, Method::POST, "/fhir/R4/Patient", &json!({"resourceType": "Patient", "birthDate": "yesterday"}), 400).await?;
     assert!(words.contains("birthDate"), "does not say where: {words}");
-    let words = refused(&nurse, Method::POST, "/fhir/R4/Patient", &json!({"resourceType": "Patient", "nickname": "x"}), 422).await?;
+    let words = refused(&nurse, Method::POST, "/fhir/R4/Patient", &json!({"resourceType": "Patient", "nickname": "x"}), 400).await?;
     assert!(words.contains("nickname"), "does not say where: {words}");
     refused(&nurse, Method::GET, "/fhir/R4/Patient/nobody", &Value::Null, 404).await?;
     let raw = nurse.send(Method::POST, "/fhir/R4/Patient", Some(("application/fhir+json", b"{\"resourceType\":".to_vec()))).await?;
@@ -72,7 +72,7 @@ async fn bad_requests_are_refused_by_name_and_nothing_gets_stuck() -> Result<()>
 
 #[tokio::test]
 async fn five_wrong_pins_lock_the_name_and_nobody_else() -> Result<()> {
-    let mut ward = Ward::open(&Plan::one()).await?;
+    let mut ward = Ward::open(&Plan::alone()).await?;
     let clinic = ward.clinic()?;
     clinic.agent.add_user("amina", "nurse", "739105").await?;
     let stranger = Client::stranger(clinic.agent.http())?;

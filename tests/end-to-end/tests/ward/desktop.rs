@@ -25,7 +25,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 #[tokio::test]
 async fn the_real_window_signs_in_shows_a_changing_value_acknowledges_and_outlives_its_agent() -> Result<()> {
     let Some(driver) = pieces() else { return Ok(()) };
-    let mut ward = Ward::open(&Plan { screens: true, ..Plan::one() }).await?;
+    let mut ward = Ward::open(&Plan { screens: true, ..Plan::alone() }).await?;
     let nurse = ward.clinic()?.agent.sign_in().await?;
     let desk = Desk::open(&driver, ward.folder(), nurse.base()).await?;
 
@@ -91,7 +91,7 @@ impl Drop for Desk {
     fn drop(&mut self) {
         // The driver's own children, the window among them, are of its process group.
         if let Some(group) = self.driver.id() {
-            let _ = std::process::Command::new("sh").arg("-c").arg(format!("kill -KILL -- -{group}")).status();
+            let _ = std::process::Command::new("sh").arg("-c").arg(format!("kill -KILL -{group}")).status();
         }
     }
 }

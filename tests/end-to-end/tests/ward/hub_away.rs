@@ -27,7 +27,7 @@ async fn with_the_hub_away_the_ward_goes_on_and_the_backlog_arrives_after() -> R
     tokio::time::sleep(Duration::from_secs(away_s)).await;
     let after = nurse.get("/api/v1/status").await?;
     let stored = |status: &serde_json::Value| status["stored"].as_u64().unwrap_or_default();
-    assert!(stored(&after) > stored(&before) + 100 * away_s, "the ward stood still: {before} then {after}");
+    assert!(stored(&after) > stored(&before) + 5 * away_s, "the ward stood still: {before} then {after}");
     let waiting = nurse.get("/api/v1/sync").await?;
     assert!(waiting["waiting"].as_u64() > Some(0) && waiting["oldest_waiting_ms"].is_i64(), "nothing waits: {waiting}");
     // A nurse can still work.

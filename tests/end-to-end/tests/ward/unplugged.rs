@@ -7,7 +7,7 @@ const SHOWS: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn an_unplugged_device_shows_within_ten_seconds_and_recovers_alone() -> Result<()> {
-    let mut ward = Ward::open(&Plan::one()).await?;
+    let mut ward = Ward::open(&Plan::alone()).await?;
     let clinic = ward.clinic()?;
     let nurse = clinic.agent.sign_in().await?;
     for device in [SERIAL, HL7, OXIMETER] {
