@@ -63,7 +63,7 @@ codes! {
     FI_CO2 "fico2" None, Some(151_716), MmHg, "Inspired carbon dioxide", "FiCO₂", 0..=150;
     FI_O2 "fio2" Some("3150-6"), Some(152_196), Percent, "Inhaled oxygen concentration", "FiO₂", 0..=100;
     RR_INTERVAL "rr-interval" Some("8637-1"), None, Millisecond, "R-R interval by EKG", "RR int", 0..=64_000;
-    ENERGY_EXPENDED "energy-expended" None, Some(119), KiloJoule, "Energy expended", "Energy", 0..=65_535;
+    ENERGY_EXPENDED "energy-expended" None, Some(8_454_263), KiloJoule, "Energy expended", "Energy", 0..=65_535;
     ST_I "st-i" None, Some(131_841), Millimetre, "ST level lead I", "ST I", -99..=99;
     ST_II "st-ii" None, Some(131_842), Millimetre, "ST level lead II", "ST II", -99..=99;
     ST_V "st-v" None, Some(131_907), Millimetre, "ST level lead V", "ST V", -99..=99;

@@ -161,7 +161,9 @@ fn npm() -> Result<()> {
         return Ok(());
     }
     eprintln!("missing: npm modules (the screens)");
-    must(&mut command(&screens(), "npm", &["ci", "--no-audit", "--no-fund"]))?;
+    // Not `npm ci`: it refuses a lockfile without the optional binaries of every other platform. This too installs what the lockfile
+    // says, and leaves it alone.
+    must(&mut command(&screens(), "npm", &["install", "--no-save", "--no-audit", "--no-fund"]))?;
     std::fs::write(&installed, lock).with_context(|| installed.display().to_string())
 }
 

@@ -4,7 +4,7 @@ use crate::client::Client;
 use anyhow::{Context, Result, bail};
 use reqwest::Method;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources on one page of a search.
 const PAGE: usize = 1000;
@@ -70,9 +70,19 @@ impl Chart {
         self.0.is_empty()
     }
 
-    /// How often a value is charted.
+    /// Values that are here and in `other` not equally often, for a person to read.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let times = |chart: &Self, key| chart.0.get(key).copied().unwrap_or_default();
+        let keys: BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
+        let apart = keys.into_iter().filter(|key| times(self, key) != times(other, key));
+        apart.map(|key| format!("{} = {} at {}: {} and {}", key.0, key.2, key.1, times(self, key), times(other, key))).collect()
+    }
+
+    /// How often a value is charted, by LOINC or `mdc:<n>`.
     #[must_use]
     pub fn count(&self, code: &str, at_ms: i64, number: &str) -> usize {
+        let code = code.strip_prefix("mdc:").unwrap_or(code);
         self.0.get(&(code.to_owned(), at_ms, plain(number))).copied().unwrap_or_default()
     }
 }

@@ -40,7 +40,7 @@ pub fn screens() -> Result<PathBuf> {
     let folder = root().join("desktop-app/ui/dist");
     ensure!(
         folder.join("index.html").is_file(),
-        "the screens are not built: `npm ci && npm run build` in desktop-app/ui, or `cargo xtask demo`"
+        "the screens are not built: `npm install && npm run build` in desktop-app/ui, or `cargo xtask demo`"
     );
     Ok(folder)
 }

