@@ -71,6 +71,9 @@ pub struct Device {
     pub address: Option<String>,
 }
 
+/// The record appends a dot and 8 characters that name this box.
+const DEVICE_ID_MAX: usize = 55;
+
 const fn default_bind() -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7410)
 }
@@ -118,6 +121,9 @@ impl Config {
         for device in &self.devices {
             if !ids.insert(&device.id) {
                 bail!("devices: the id {} is given twice", device.id);
+            }
+            if device.id.as_str().len() > DEVICE_ID_MAX {
+                bail!("devices.{}: an id has at most {DEVICE_ID_MAX} characters", device.id);
             }
             if let Some(bed) = device.bed.as_ref().filter(|bed| !self.beds.contains(bed)) {
                 bail!("devices.{}.bed: bed {bed} is not among beds", device.id);

@@ -16,13 +16,15 @@ use web::recorder::Recorder;
 
 /// Path of a session's messages.
 const SESSION: &str = "/sync/v1/session";
-/// A request and its answer.
-const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// A request and its answer, on the slowest line: half a megabyte at 10 kbit/s.
+const REQUEST_MAX: Duration = Duration::from_secs(600);
+/// Silence of the hub while it is to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
 /// Longest wait between attempts while the hub is not reached.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How soon a new enrolment is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The oldest waiting entry and our digest are looked up this often while offline.
+/// Most messages of one session.
 const MESSAGES_MAX: usize = 100_000;
 
 /// What a session brought from the hub, for the brain.
@@ -32,7 +34,7 @@ pub type Brought = protocol::replica::Accepted;
 pub struct HubLink {
     /// Wakes a session.
     pub nudge: Arc<Notify>,
-    /// The offline line; `generation` rises with every attempt that ended.
+    /// The offline line.
     pub view: watch::Receiver<SyncView>,
     /// Attempts that have ended.
     pub attempts: Arc<AtomicU64>,
@@ -67,8 +69,10 @@ pub async fn start(
     brought: mpsc::Sender<Brought>,
     enrolled: watch::Sender<Option<Enrolment>>,
 ) -> anyhow::Result<HubLink> {
+    let known = Enrolment::load(&data)?;
+    let hub = known.as_ref().map(|k| k.hub);
     let first = SyncView {
-        state: LinkState::Unenrolled,
+        state: if hub.is_some() { LinkState::Offline } else { LinkState::Unenrolled },
         since_ms: clock::now().wall.millis(),
         waiting: 0,
         oldest_waiting_ms: None,
@@ -84,7 +88,7 @@ pub async fn start(
     let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
     let worker =
         Worker { recorder, data, every, nudge: Arc::clone(&nudge), attempts: Arc::clone(&attempts), view, brought, enrolled, sent: 0 };
-    worker.count(None).await?;
+    worker.count(hub).await?;
     tokio::spawn(worker.run());
     Ok(HubLink { nudge, view: watching, attempts })
 }
@@ -154,6 +158,7 @@ impl Worker {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(found.tls(&self.data)?)
             .connect_timeout(Duration::from_secs(5))
+            .read_timeout(ANSWER_MAX)
             .timeout(REQUEST_MAX)
             .build()?;
         tracing::info!(site = %found.site, "enrolled at a hub");
@@ -173,6 +178,11 @@ impl Worker {
             });
             let (back, step) = handled.await.map_err(anyhow::Error::from)?;
             caller = back;
+            // Durable already, and never pulled again: the ward hears of it even if the session breaks later.
+            let received = caller.take_received();
+            if received.entries > 0 && self.brought.send(received).await.is_err() {
+                tracing::debug!("the event loop has ended");
+            }
             match step.map_err(anyhow::Error::from)? {
                 Step::Ask(next) => request = next,
                 Step::Done(summary) => {
@@ -222,9 +232,6 @@ impl Worker {
             view.entries_sent = sent;
             view.problem = problem;
         });
-        if summary.received.entries > 0 && self.brought.send(summary.received).await.is_err() {
-            tracing::debug!("the event loop has ended");
-        }
     }
 
     fn fail(&self, state: LinkState, why: &str) {
@@ -249,13 +256,15 @@ impl Worker {
                 None => None,
             };
             let acked = receipt.as_ref().map_or(0, |r| desk.replica.covered(r));
+            let signed = receipt.as_ref().map(|r| r.at.millis());
             let heads = receipt.map(|r| r.heads).unwrap_or_default();
-            Ok((desk.replica.written(), acked, tx.oldest_after(me, &heads)?, desk.replica.digest(me).all))
+            Ok((desk.replica.written(), acked, signed, tx.oldest_after(me, &heads)?, desk.replica.digest(me).all))
         });
-        let (written, acked, oldest, digest) = counted.await??;
+        let (written, acked, signed, oldest, digest) = counted.await??;
         self.view.send_modify(|view| {
             view.entries_written = written;
             view.entries_acked = acked;
+            view.last_sync_ms = view.last_sync_ms.or(signed);
             view.waiting = written.saturating_sub(acked);
             view.oldest_waiting_ms = oldest.filter(|_| view.waiting > 0).map(record::time::Timestamp::millis);
             view.digest = digest.to_string();

@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use catalogue::Link;
 use driver::profile::{self, Profile};
 use edge_core::DeviceSetting;
+use record::id::{DeviceId, ReplicaId};
 use std::time::Duration;
 use transport::{BleMatch, BleSpec, DataBits, Feed, FeedMode, FlowControl, MllpListenSpec, Parity, SerialSpec, Spec, StopBits};
 
@@ -22,7 +23,17 @@ pub struct Attached {
     pub spec: Spec,
 }
 
-/// Finds every device's profile and link.
+/// A device's id in the record: what the configuration calls it, and which box reads it. A hub holds many boxes, and two
+/// clinics may both have a `monitor-1`.
+///
+/// # Errors
+/// The configured id is too long.
+pub fn record_id(configured: &DeviceId, replica: ReplicaId) -> anyhow::Result<DeviceId> {
+    let replica = replica.to_string();
+    Ok(format!("{configured}.{}", replica.get(..8).unwrap_or_default()).parse()?)
+}
+
+/// Finds every device's profile and link, under the ids of the configuration.
 ///
 /// # Errors
 /// A profile that is not known or cannot be read, or a device without the address its link needs; each names the device.

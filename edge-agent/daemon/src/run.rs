@@ -14,10 +14,11 @@ use edge_core::{Agent, Input, Limits, Settings};
 use edge_store::{DataDir, SqliteReader, SqliteStore};
 use protocol::commit::DocumentState;
 use protocol::{Commit, Draft, Replica, Store};
-use record::id::{PatientId, RunId};
+use record::id::{DeviceId, PatientId, RunId};
 use record::ledger::Identity;
 use record::time::Now;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -35,6 +36,8 @@ use web::secret::Secret;
 use web::session::{SessionLimits, Sessions};
 use web::{Routes, Surface};
 
+/// Longest wait for the last segments at the end.
+const STOP_MAX: Duration = Duration::from_secs(20);
 /// Told of things that wait for the event loop.
 const TOLD: usize = 256;
 /// Between looks for audit events that commands left.
@@ -50,7 +53,7 @@ const LISTENING_WAIT: Duration = Duration::from_secs(5);
 /// Anything that keeps it from starting, named.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let started = clock::now();
-    let attached = links::attach(&config)?;
+    let mut attached = links::attach(&config)?;
     let directory = DataDir::open_or_create(&config.data, &mut clock::dice)?;
     tracing::warn!(keys = %config.data.join("keys").display(), "the master key is a plain file: whoever takes this disk can open the record; encrypt the disk");
     let mut store = SqliteStore::open(&directory.store_path(STORE), directory.store_key())?;
@@ -61,6 +64,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let identity = Identity::from_seed(directory.identity_seed())?;
     let program = format!("edge-agent/{VERSION}");
     let replica = Replica::open(&mut store, identity, run, &program, clock::now(), &mut clock::dice)?;
+    let mut configured = HashMap::new();
+    for device in &mut attached {
+        let id = links::record_id(&device.setting.id, replica.id())?;
+        configured.insert(id.clone(), std::mem::replace(&mut device.setting.id, id));
+    }
     let recovered = recovery::load(&mut store, clock::now())?;
     let reader = reader(&directory);
     let settings = Settings {
@@ -136,7 +144,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let http = listener.local_addr()?;
     // Monitors are told where to connect in the ready line, so their listeners are waited for.
     let _ = tokio::time::timeout(LISTENING_WAIT, bound.wait_for(|all| all.len() >= listeners)).await;
-    println!("{}", ready_line(&http.to_string(), started, &bound.borrow()));
+    println!("{}", ready_line(&http.to_string(), started, &bound.borrow(), &configured));
 
     let mut over = stopping;
     let serving = serve(listener, router, None, ConnectionLimits::default(), async move {
@@ -155,10 +163,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping: sealing what is open");
         stop.send_replace(true);
         transport.shutdown().await;
-        looping.await
+        // What is not sealed by then lies in the journal, which loses nothing.
+        tokio::time::timeout(STOP_MAX, looping).await
     };
     let (served, ended) = tokio::join!(serving, ending);
-    ended.context("the event loop")?;
+    match ended {
+        Ok(ended) => ended.context("the event loop")?,
+        Err(_) => tracing::warn!("not everything was sealed in {} s; the journal holds the rest", STOP_MAX.as_secs()),
+    }
     served.context("serving")
 }
 
@@ -173,9 +185,16 @@ fn reader(directory: &DataDir) -> web::recorder::OpenReader {
     Arc::new(move || SqliteReader::open(&path, &key).map(|reader| Box::new(reader) as Box<dyn Store + Send>))
 }
 
-fn ready_line(http: &str, started: Now, listeners: &HashMap<record::id::DeviceId, std::net::SocketAddr>) -> serde_json::Value {
+/// What whoever started the program waits for; listeners go by the ids of the configuration.
+fn ready_line(
+    http: &str,
+    started: Now,
+    listeners: &HashMap<DeviceId, SocketAddr>,
+    configured: &HashMap<DeviceId, DeviceId>,
+) -> serde_json::Value {
     let ready_ms = clock::now().mono.micros_since(started.mono) / 1000;
-    let listeners: serde_json::Map<_, _> = listeners.iter().map(|(d, a)| (d.to_string(), a.to_string().into())).collect();
+    let shown = |id: &DeviceId| configured.get(id).unwrap_or(id).to_string();
+    let listeners: serde_json::Map<_, _> = listeners.iter().map(|(d, a)| (shown(d), a.to_string().into())).collect();
     serde_json::json!({"ready": true, "http": http, "pid": std::process::id(), "ready_ms": ready_ms, "listeners": listeners})
 }
 

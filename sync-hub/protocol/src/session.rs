@@ -16,12 +16,15 @@
 //! A session that breaks anywhere is begun again; what was pushed stays, so it resumes from the hub's heads.
 
 use crate::replica::{Accepted, Refused, Replica, Source};
-use crate::store::{Incident, Store, StoreError};
+use crate::store::{Incident, Store, StoreError, Transaction};
 use crate::wire::{BATCH_BYTES, Reply, Request};
 use record::id::{Hash, ReplicaId};
-use record::ledger::{Head, Kind, Stretch};
+use record::ledger::{ChainId, Head, Kind, Stretch};
 use record::time::Now;
 use std::collections::BTreeMap;
+
+/// How often a session takes up pushing again because something was written while it ran.
+const AGAIN_MAX: u32 = 8;
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +71,13 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Caller {
     hub: ReplicaId,
-    theirs: BTreeMap<record::ledger::ChainId, Head>,
+    theirs: BTreeMap<ChainId, Head>,
     summary: Summary,
-    refused_chains: Vec<record::ledger::ChainId>,
+    refused_chains: Vec<ChainId>,
+    /// The digest last stated to the hub; what its answer is compared with.
+    stated: Hash,
+    /// Times pushing was taken up again because something was written meanwhile.
+    again: u32,
 }
 
 impl Caller {
@@ -84,14 +91,16 @@ impl Caller {
         let receipt = tx.receipt(hub)?;
         let acked = receipt.as_ref().map_or(&[][..], |r| &r.heads);
         let covered = receipt.as_ref().map_or(0, |r| replica.covered(r));
+        let stated = replica.digest(me).all;
         let request = Request::Open {
             site: me,
-            digest: replica.digest(me).all,
+            digest: stated,
             program: replica.program().to_owned(),
             waiting: replica.written().saturating_sub(covered),
             oldest_waiting: tx.oldest_after(me, acked)?.map(|t| t.0),
         };
-        Ok((Self { hub, theirs: BTreeMap::new(), summary: Summary::default(), refused_chains: Vec::new() }, request))
+        let caller = Self { hub, theirs: BTreeMap::new(), summary: Summary::default(), refused_chains: Vec::new(), stated, again: 0 };
+        Ok((caller, request))
     }
 
     /// Takes the hub's reply.
@@ -102,27 +111,28 @@ impl Caller {
         let me = replica.id();
         match reply {
             Reply::Same { digest } => {
-                // Documents may have been written here since we asked; then there is something to push after all.
-                let ours = replica.digest(me).all;
-                self.summary.equal = ours == digest;
-                self.summary.digest = Some(ours);
+                self.summary.equal = self.stated == digest;
+                self.summary.digest = Some(self.stated);
                 Ok(Step::Done(Box::new(std::mem::take(&mut self.summary))))
             }
             Reply::Heads(heads) => {
                 self.theirs = heads.into_iter().map(|h| (h.chain, h)).collect();
-                self.next(replica, store, now)
+                self.next(replica, store)
             }
             Reply::Pushed { entries, refused } => {
                 self.summary.sent += entries;
                 self.refused_chains.extend(refused.iter().map(|r| r.chain));
                 self.summary.refused.extend(refused);
-                self.next(replica, store, now)
+                self.next(replica, store)
             }
             Reply::Pulled(stretches) => {
                 if stretches.is_empty() {
-                    return Ok(Step::Ask(Request::Close(replica.receipt(me, self.hub, now))));
+                    return self.end(replica, store, now);
                 }
                 let accepted = replica.accept(store, now, Source::Hub(self.hub), &stretches)?;
+                for head in stretches.iter().filter_map(Stretch::chain).filter_map(|chain| replica.head(chain)) {
+                    self.theirs.insert(head.chain, head);
+                }
                 let stuck = accepted.entries == 0;
                 self.summary.received.entries += accepted.entries;
                 self.summary.received.documents.extend(accepted.documents);
@@ -130,7 +140,7 @@ impl Caller {
                 self.summary.received.refused.extend(accepted.refused);
                 // A peer whose every stretch is refused would send them for ever.
                 if stuck {
-                    return Ok(Step::Ask(Request::Close(replica.receipt(me, self.hub, now))));
+                    return Ok(self.close(replica, now));
                 }
                 Ok(Step::Ask(Request::Pull(replica.shared_heads(me))))
             }
@@ -138,9 +148,8 @@ impl Caller {
                 if receipt.signer != self.hub || receipt.to != me || !receipt.is_genuine() {
                     return Err(SessionError::Receipt);
                 }
-                let ours = replica.digest(me).all;
-                self.summary.equal = receipt.digest == ours;
-                self.summary.digest = Some(ours);
+                self.summary.equal = receipt.digest == self.stated;
+                self.summary.digest = Some(self.stated);
                 let mut tx = store.begin()?;
                 tx.put_receipt(&receipt)?;
                 tx.commit()?;
@@ -149,16 +158,38 @@ impl Caller {
         }
     }
 
+    /// What came from the hub since this was last asked, already durable.
+    pub fn take_received(&mut self) -> Accepted {
+        std::mem::take(&mut self.summary.received)
+    }
+
+    /// Nothing is left to pull. What was written here meanwhile is pushed first, so that the digests can agree; on a ward
+    /// that never rests the session ends all the same, and the next one goes on.
+    fn end(&mut self, replica: &Replica, store: &mut dyn Store, now: Now) -> Result<Step, SessionError> {
+        if self.again < AGAIN_MAX && !self.behind(replica).is_empty() {
+            self.again += 1;
+            return self.next(replica, store);
+        }
+        Ok(self.close(replica, now))
+    }
+
+    fn close(&mut self, replica: &Replica, now: Now) -> Step {
+        let receipt = replica.receipt(replica.id(), self.hub, now);
+        self.stated = receipt.digest;
+        Step::Ask(Request::Close(receipt))
+    }
+
+    /// Chains of which we hold more than the hub, and from where. Its own are among them: it may have been restored.
+    fn behind(&self, replica: &Replica) -> Vec<(Head, u64)> {
+        let heads = replica.shared_heads(replica.id()).into_iter().filter(|h| !self.refused_chains.contains(&h.chain));
+        let paired = heads.map(|h| (h, self.theirs.get(&h.chain).map_or(0, |t| t.next)));
+        paired.filter(|(h, theirs)| h.next > *theirs).collect()
+    }
+
     /// The next batch to push, or the first pull.
-    fn next(&mut self, replica: &Replica, store: &mut dyn Store, _now: Now) -> Result<Step, SessionError> {
+    fn next(&mut self, replica: &Replica, store: &mut dyn Store) -> Result<Step, SessionError> {
         let me = replica.id();
-        let mut behind: Vec<(Head, u64)> = replica
-            .shared_heads(me)
-            .into_iter()
-            .filter(|h| h.chain.author == me && !self.refused_chains.contains(&h.chain))
-            .map(|h| (h, self.theirs.get(&h.chain).map_or(0, |t| t.next)))
-            .filter(|(h, theirs)| h.next > *theirs)
-            .collect();
+        let mut behind = self.behind(replica);
         let mut tx = store.begin()?;
         let mut first = BTreeMap::new();
         for (head, from) in &behind {
@@ -249,8 +280,8 @@ pub fn answer(
             learned.equal = Some(equal);
             let mut tx = store.begin()?;
             tx.put_receipt(&receipt)?;
-            if !equal {
-                let detail = format!("after a session the site holds {}, this hub {}", receipt.digest, ours.digest);
+            if let Some(chain) = contradiction(tx.as_mut(), replica, &receipt.heads)? {
+                let detail = format!("scope {}, run {}: the site holds other entries than this hub", chain.scope, chain.run);
                 tx.put_incident(&Incident { author: site, kind: "digest-differs".to_owned(), detail, at: now.wall })?;
             }
             tx.commit()?;
@@ -258,4 +289,21 @@ pub fn answer(
         }
     };
     Ok((reply, learned))
+}
+
+/// A chain of which both ends hold different entries. That one end holds more is no contradiction: it may have written
+/// while the session ran, and the next session goes on from there.
+fn contradiction(tx: &mut dyn Transaction, replica: &Replica, theirs: &[Head]) -> Result<Option<ChainId>, StoreError> {
+    for their in theirs {
+        let Some(our) = replica.head(their.chain).filter(|our| our.next >= their.next) else { continue };
+        let held = match their.next.checked_sub(1) {
+            Some(_) if our.next == their.next => Some(our.hash),
+            Some(last) => tx.header_hash(their.chain, last)?,
+            None => None,
+        };
+        if held.is_some_and(|hash| hash != their.hash) {
+            return Ok(Some(their.chain));
+        }
+    }
+    Ok(None)
 }

@@ -11,7 +11,7 @@ pub const VERSION: u8 = 1;
 /// Largest message, bytes.
 pub const MESSAGE_LIMIT: usize = 8 << 20;
 /// About how many bytes of entries go into one message.
-pub const BATCH_BYTES: usize = 1 << 20;
+pub const BATCH_BYTES: usize = 512 << 10;
 /// Content type of a message over HTTP.
 pub const CONTENT_TYPE: &str = "application/vnd.lamplight.sync";
 

@@ -389,3 +389,83 @@ fn demonstration_data_of_the_tail_show_on_test_patients_only() {
         assert_eq!(found.len(), shown, "{id}");
     }
 }
+
+#[test]
+fn a_hub_restored_from_an_old_backup_gets_its_own_entries_back_from_its_site() {
+    let (mut site, mut hub) = enrolled();
+    let patient = site.patient("p1");
+    let issue = json!({"resourceType": "DetectedIssue", "id": "a1", "status": "preliminary"});
+    site.commit(vec![Draft::Create { place: Where::Patient(patient), resource: issue }]);
+    sync(&mut site, &mut hub);
+    let backup = hub.store.clone();
+    let at = hub.now().wall;
+    hub.commit(vec![Draft::Acknowledge { alert: "a1".parse().expect("id"), by: "doctor".into(), at }]);
+    sync(&mut site, &mut hub);
+    let mut restored = Node::started(2, backup, Counting(9_999), hub.clock + 1000, 7);
+    assert!(sync(&mut site, &mut restored).0.equal);
+    assert_eq!(restored.shown("DetectedIssue", "a1")["mitigation"][0]["author"]["display"], "doctor");
+}
+
+#[test]
+fn a_hub_cannot_write_samples_or_bindings_into_a_sites_scopes() {
+    let (mut site, mut hub) = enrolled();
+    let patient = site.patient("p1");
+    sync(&mut site, &mut hub);
+    let segment = Segment::build(SegmentKind::Numerics, &[frame(0, 1000, 97)]).expect("segment");
+    hub.commit(vec![Draft::Segment { place: Where::Patient(patient), segment }]);
+    let (summary, _) = sync(&mut site, &mut hub);
+    assert!(!summary.equal);
+    assert!(summary.received.refused.iter().any(|r| r.reason.contains("the site's own")), "{:?}", summary.received.refused);
+    assert!(site.store.begin().expect("begin").sealed_through(Timestamp(0)).expect("read").is_empty());
+}
+
+#[test]
+fn what_is_written_while_a_session_runs_is_pushed_before_it_ends() {
+    let (mut site, mut hub) = enrolled();
+    site.patient("p1");
+    let (mut caller, mut request) = Caller::open(&site.replica, &mut site.store, hub.replica.id()).expect("open");
+    let mut late = 0;
+    let summary = loop {
+        let now = hub.now();
+        let (reply, _) = answer(&mut hub.replica, &mut hub.store, now, site.replica.id(), request).expect("answer");
+        if matches!(reply, Reply::Pulled(_)) && late < 2 {
+            late += 1;
+            site.patient(&format!("late-{late}"));
+        }
+        let now = site.now();
+        match caller.handle(&mut site.replica, &mut site.store, now, reply).expect("handle") {
+            Step::Ask(next) => request = next,
+            Step::Done(summary) => break summary,
+        }
+    };
+    assert!(summary.equal);
+    assert_eq!(hub.shown("Patient", "late-2")["gender"], "female");
+    assert!(hub.store.begin().expect("begin").incidents().expect("incidents").is_empty());
+}
+
+#[test]
+fn a_restart_names_only_runs_that_no_other_run_continues() {
+    let mut site = Node::new(1);
+    site.patient("p1");
+    for run in 2..8 {
+        site = site.restart(run);
+        site.patient(&format!("p{run}"));
+    }
+    let mut tx = site.store.begin().expect("begin");
+    let heads = tx.heads().expect("heads");
+    let longest = heads.iter().map(|h| tx.entry(h.chain, 0).expect("read").expect("entry").payload.len()).max().expect("runs");
+    assert!(longest < 400, "a first entry of {longest} bytes grows with every restart");
+}
+
+#[test]
+fn a_site_with_a_wild_clock_does_not_move_the_hubs_stamps_past_a_restart() {
+    let (mut site, mut hub) = enrolled();
+    site.clock = 4_000_000_000_000;
+    site.patient("p1");
+    sync(&mut site, &mut hub);
+    let mut hub = hub.restart(2);
+    hub.patient("p2");
+    let id: ResourceId = "p2".parse().expect("id");
+    let updated = hub.store.begin().expect("begin").document("Patient", &id).expect("read").expect("document").updated;
+    assert!(updated.wall_ms < 1_800_000_000_000, "{updated}");
+}

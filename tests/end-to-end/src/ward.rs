@@ -243,7 +243,9 @@ impl Clinic {
     /// Refused, or no such device.
     pub async fn device_state(&self, nurse: &Client, id: &str) -> Result<String> {
         let devices = nurse.get("/api/v1/devices").await?;
-        let found = devices.as_array().into_iter().flatten().find(|device| device["id"] == id);
+        // In the record a device goes by its configured id and the box that reads it.
+        let ours = |device: &&Value| device["id"].as_str().and_then(|full| full.rsplit_once('.')).is_some_and(|(name, _)| name == id);
+        let found = devices.as_array().into_iter().flatten().find(ours);
         let state = found.and_then(|device| device["state"].as_str());
         Ok(state.with_context(|| format!("{} knows no device {id}", self.agent.name()))?.to_owned())
     }

@@ -105,13 +105,14 @@ impl Ward {
                 entropy[..8].copy_from_slice(&self.stamp.to_be_bytes());
                 let id = new_resource_id(entropy);
                 let genesis = record::document::genesis(resource_type, &id, resource).expect("genesis");
-                self.documents.entry(((*resource_type).to_owned(), id.clone())).or_default().add(hlc, &Body::Genesis(genesis));
+                self.documents.entry(((*resource_type).to_owned(), id.clone())).or_default().add(hlc, &Body::Genesis(genesis)).expect("genesis");
                 self.shown(resource_type, &id)
             }
             Intent::Update { resource_type, id, elements, .. } => {
                 let document = self.documents.get_mut(&((*resource_type).to_owned(), id.clone())).expect("document");
                 let changes = document.edit(ReplicaId([1; 32]), RunId([2; 8]), hlc, elements).expect("edit");
-                document.add(hlc, &Body::Change(Change { resource_type: (*resource_type).to_owned(), id: id.clone(), changes }));
+                let change = Change { resource_type: (*resource_type).to_owned(), id: id.clone(), changes };
+                document.add(hlc, &Body::Change(change)).expect("change");
                 self.shown(resource_type, id)
             }
         }

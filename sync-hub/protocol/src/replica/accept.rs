@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// Who is sending, and what they may send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A site, at its hub: entries it wrote, in scopes it began.
+    /// A site, at its hub: entries it wrote, or the hub's own from before a restore, in scopes it began.
     Site(ReplicaId),
-    /// The hub, at a site: entries the hub wrote, or our own from before a restore, in scopes we began.
+    /// The hub, at a site: documents and acknowledgements it wrote, or our own entries from before a restore, in scopes we began.
     Hub(ReplicaId),
 }
 
@@ -95,7 +95,7 @@ impl Replica {
         changes: &mut Changes,
     ) -> Result<u64, Stopped> {
         let chain = stretch.chain().ok_or_else(|| refused("broken-chain", &ChainError::Shape))?;
-        let began = permit(known, self.id(), source, chain)?;
+        let began = permit(known, self.id(), source, chain, stretch)?;
         let head = known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
         let first = stretch.headers.first().map_or(0, |h| h.seq);
         if first > head.next {
@@ -168,15 +168,27 @@ fn refused(kind: &'static str, error: &ChainError) -> Stopped {
     Stopped::Refused(incident, error.to_string())
 }
 
-/// Whether the source may send entries of this chain; gives the scope to begin if it is seen for the first time. Its key
-/// comes later, with its grant.
-fn permit(known: &Known, me: ReplicaId, source: Source, chain: ChainId) -> Result<Option<Scope>, Stopped> {
-    let (allowed, site) = match source {
-        Source::Site(site) => (chain.author == site, site),
-        Source::Hub(hub) => (chain.author == hub || chain.author == me, me),
+/// What a hub writes into a site's scopes: documents and answers to alerts. Samples, bindings and grants are the site's own.
+const FROM_HUB: &[Kind] = &[Kind::RUN_START, Kind::GENESIS, Kind::CHANGE, Kind::ACKNOWLEDGEMENT];
+
+/// Whether the source may send this stretch; gives the scope to begin if it is seen for the first time. Its key comes
+/// later, with its grant.
+fn permit(known: &Known, me: ReplicaId, source: Source, chain: ChainId, stretch: &Stretch) -> Result<Option<Scope>, Stopped> {
+    // Whoever was restored from a backup is sent its own entries back: by its hub, or by each of its sites.
+    let (peer, site) = match source {
+        Source::Site(site) => (site, site),
+        Source::Hub(hub) => (hub, me),
     };
-    if !allowed {
+    if chain.author != peer && chain.author != me {
         return Err(Stopped::Refused(Some("broken-chain"), format!("entries by {} are not this peer's to send", chain.author)));
+    }
+    if chain.author != site
+        && let Some(header) = stretch.headers.iter().find(|h| h.kind <= Kind::ACKNOWLEDGEMENT && !FROM_HUB.contains(&h.kind))
+    {
+        return Err(Stopped::Refused(
+            Some("broken-chain"),
+            format!("entry {}: kind {} is the site's own to write", header.seq, header.kind.0),
+        ));
     }
     match known.scopes.get(&chain.scope).map(|s| s.creator) {
         Some(creator) if creator == site => Ok(None),
@@ -203,7 +215,7 @@ fn note_forks(tx: &mut dyn Transaction, known: &Known, now: Now, fresh: &Stretch
     if fresh.headers.first().is_some_and(|h| h.seq == 0 && h.kind == Kind::RUN_START) {
         for other in known.heads.values() {
             if other.chain.scope == chain.scope && other.chain.author == chain.author && other.chain.run != chain.run {
-                let named = known.named_by(chain, other.chain);
+                let named = known.continued.get(&other.chain).copied().unwrap_or(0);
                 if named < other.next {
                     raise(
                         "fork",

@@ -136,7 +136,7 @@ fn document(tx: &mut dyn Transaction, known: &mut Known, header: &Header, body: 
         Some(held) => postcard::from_bytes(&held.parts).map_err(|e| damaged("documents.parts", &e))?,
         None => Document::default(),
     };
-    parts.add(header.hlc, body);
+    parts.add(header.hlc, body).map_err(|e| Failed::Content(e.to_string()))?;
     let mut stored = StoredDocument {
         resource_type: resource_type.to_owned(),
         id: id.clone(),

@@ -49,8 +49,6 @@ struct Known {
     scopes: Arc<BTreeMap<ScopeId, Scope>>,
     patients: Arc<BTreeMap<PatientId, ScopeId>>,
     peers: Vec<Peer>,
-    /// How far each run's first entry says earlier runs of that author and scope went, by (later run, earlier run).
-    runs: Arc<BTreeMap<ChainId, Vec<Head>>>,
     /// How far a later run says this chain went.
     continued: Arc<BTreeMap<ChainId, u64>>,
 }
@@ -72,7 +70,7 @@ impl Replica {
     ) -> Result<Self, StoreError> {
         let me = identity.replica();
         let mut tx = store.begin()?;
-        let mut known = Known::load(tx.as_mut())?;
+        let mut known = Known::load(tx.as_mut(), me, now)?;
         known.hlc = known.hlc.tick(now);
         for role in [ScopeRole::Site, ScopeRole::Unassigned, ScopeRole::Audit] {
             if known.own(me, role).is_none() {
@@ -125,6 +123,12 @@ impl Replica {
     #[must_use]
     pub fn scope_of(&self, patient: &PatientId) -> Option<ScopeId> {
         self.known.patients.get(patient).copied()
+    }
+
+    /// How far a chain is held.
+    #[must_use]
+    pub fn head(&self, chain: ChainId) -> Option<Head> {
+        self.known.heads.get(&chain).copied()
     }
 
     /// The replica that began a scope.
@@ -182,7 +186,7 @@ impl Replica {
 }
 
 impl Known {
-    fn load(tx: &mut dyn Transaction) -> Result<Self, StoreError> {
+    fn load(tx: &mut dyn Transaction, me: ReplicaId, now: Now) -> Result<Self, StoreError> {
         let mut known = Self::default();
         for scope in tx.scopes()? {
             known.learn_scope(scope);
@@ -203,7 +207,8 @@ impl Known {
             }
             // The writer's clock may have stepped back while it was down; stamps must still rise.
             if let Some(last) = tx.entry(head.chain, head.next.saturating_sub(1))? {
-                known.hlc = known.hlc.max(last.header.hlc);
+                let stamp = last.header.hlc;
+                known.hlc = if head.chain.author == me { known.hlc.max(stamp) } else { known.hlc.observe(stamp, now) };
             }
         }
         Ok(known)
@@ -221,20 +226,12 @@ impl Known {
     }
 
     fn learn_run(&mut self, chain: ChainId, start: &record::ledger::body::RunStart) {
-        Arc::make_mut(&mut self.runs).insert(chain, start.continues.clone());
         for head in &start.continues {
             if head.chain.author == chain.author && head.chain.scope == chain.scope && head.chain.run != chain.run {
                 let next = Arc::make_mut(&mut self.continued).entry(head.chain).or_default();
                 *next = (*next).max(head.next);
             }
         }
-    }
-}
-
-impl Known {
-    /// How far `later`'s first entry says `earlier` went; 0 if it does not name it.
-    fn named_by(&self, later: ChainId, earlier: ChainId) -> u64 {
-        self.runs.get(&later).and_then(|heads| heads.iter().find(|h| h.chain == earlier)).map_or(0, |h| h.next)
     }
 }
 

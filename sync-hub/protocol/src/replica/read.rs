@@ -64,7 +64,9 @@ pub fn frames_of(tx: &mut dyn Transaction, vitals: &Vitals) -> Result<Vec<Frame>
         frames.extend(sealed.into_iter().filter(|f| within(f.measured)));
     }
     frames.extend(tail(tx, vitals, scope)?.into_iter().filter(|f| within(f.measured) && asked(f.device.as_str())));
-    frames.sort_by_key(|f| (f.measured, f.boot, f.first_seq));
+    frames.sort_by(|a, b| (a.measured, &a.device, a.boot, a.first_seq).cmp(&(b.measured, &b.device, b.boot, b.first_seq)));
+    // A box restored from a backup seals its tail again, and later gets back the segments it had sealed before.
+    frames.dedup_by(|a, b| (&a.device, a.boot, a.first_seq) == (&b.device, b.boot, b.first_seq));
     Ok(frames)
 }
 

@@ -70,6 +70,9 @@ impl From<Failed> for CommitError {
     }
 }
 
+/// Payload bytes after which a stretch is signed and another begun: what must cross a slow line in one piece.
+const STRETCH_BYTES: usize = 256 << 10;
+
 /// Entries of one chain, not yet signed.
 struct Open {
     head: Head,
@@ -262,8 +265,11 @@ impl Writer<'_> {
             let head = self.known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
             self.chains.insert(chain, Open { head, headers: Vec::new(), payloads: Vec::new() });
             if head.next == 0 {
-                let earlier = self.known.heads.values().filter(|h| h.chain.scope == scope && h.chain.author == chain.author);
-                let start = RunStart { continues: earlier.copied().collect(), program: self.program.to_owned() };
+                // Runs that a later run already continues need not be named again: what that one says covers them.
+                let known = &self.known;
+                let uncovered = |h: &&Head| known.continued.get(&h.chain).is_none_or(|next| *next < h.next);
+                let earlier = known.heads.values().filter(|h| h.chain.scope == scope && h.chain.author == chain.author);
+                let start = RunStart { continues: earlier.filter(uncovered).copied().collect(), program: self.program.to_owned() };
                 self.add(scope, &Body::RunStart(start))?;
             }
         }
@@ -298,14 +304,20 @@ impl Writer<'_> {
         let mut committed = Committed { tick, documents: self.changes.documents, ..Committed::default() };
         for (chain, open) in self.chains {
             let mut head = self.known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
-            for (headers, payloads) in open.headers.chunks(STRETCH_LIMIT).zip(open.payloads.chunks(STRETCH_LIMIT)) {
-                for header in headers {
-                    head = Head { chain, next: header.seq + 1, hash: header.hash(head.hash) };
+            committed.entries += open.headers.len() as u64;
+            let mut stretch = Stretch { headers: Vec::new(), payloads: Vec::new(), signature: [0; 64] };
+            let (mut bytes, mut left) = (0, open.headers.len());
+            for (header, payload) in open.headers.into_iter().zip(open.payloads) {
+                head = Head { chain, next: header.seq + 1, hash: header.hash(head.hash) };
+                bytes += payload.len();
+                left -= 1;
+                stretch.headers.push(header);
+                stretch.payloads.push(payload);
+                if left == 0 || bytes >= STRETCH_BYTES || stretch.headers.len() == STRETCH_LIMIT {
+                    stretch.signature = self.identity.sign_head(head.hash);
+                    self.tx.append(&stretch, head, Applied::Done, self.now.wall)?;
+                    (stretch.headers, stretch.payloads, bytes) = (Vec::new(), Vec::new(), 0);
                 }
-                let stretch =
-                    Stretch { headers: headers.to_vec(), payloads: payloads.to_vec(), signature: self.identity.sign_head(head.hash) };
-                self.tx.append(&stretch, head, Applied::Done, self.now.wall)?;
-                committed.entries += headers.len() as u64;
             }
             Arc::make_mut(&mut self.known.heads).insert(chain, head);
             committed.heads.push(head);
