@@ -11,9 +11,10 @@ use crate::ingest::{Arrival, Links};
 use crate::input::{Input, LinkEvent, LinkId};
 use crate::patients::Patients;
 use crate::recovered::Recovered;
+use crate::refusals::Refusals;
 use crate::series::Series;
 use crate::settings::Settings;
-use crate::writer::{Kind, Writer};
+use crate::writer::Writer;
 use driver::{DecodeError, Fault, In};
 use edge_api::sync::{LinkState, SyncView};
 use protocol::Entropy;
@@ -44,10 +45,8 @@ pub struct Agent {
     pub(crate) writer: Writer,
     pub(crate) commands: VecDeque<Queued>,
     pub(crate) command_was_last: bool,
-    /// Kinds of commits the store refused, until when they wait.
-    pub(crate) held_back: BTreeMap<Kind, Monotonic>,
+    pub(crate) refusals: Refusals,
     pub(crate) set_up: bool,
-    pub(crate) setup_failures: u32,
     pub(crate) manual: DeviceId,
     pub(crate) manual_seq: u64,
     pub(crate) sync: SyncView,
@@ -98,9 +97,8 @@ impl Agent {
             writer: Writer::new(settings.limits.waiting_bytes_max),
             commands: VecDeque::new(),
             command_was_last: false,
-            held_back: BTreeMap::new(),
+            refusals: Refusals::default(),
             set_up: false,
-            setup_failures: 0,
             manual: manual(),
             manual_seq: 0,
             sync: unenrolled(now),
@@ -149,7 +147,7 @@ impl Agent {
                 }
             }
             Input::Wake => {}
-            Input::Stop => self.stopping = true,
+            Input::Stop => self.stop(),
         }
         self.score(now);
         self.write(now, entropy, &mut out);
@@ -272,6 +270,14 @@ impl Agent {
         }
     }
 
+    /// Everything is tried anew, a few times: what the store still refuses then is left to the next start.
+    fn stop(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            self.refusals = Refusals::default();
+        }
+    }
+
     fn queue(&mut self, id: u64, actor: Actor, command: Command, out: &mut Vec<Effect>) {
         let waiting = self.commands.len();
         let refused = if self.stopping {
@@ -299,7 +305,8 @@ impl Agent {
             let subject = self.patients.get(&patient).map(|person| person.subject(now.wall)).unwrap_or_default();
             self.counts.scored += 1;
             let inputs = chart.for_scores(subject);
-            let scored = Scored { bed: bed.clone(), result: SCORE.assess(&inputs, now.wall), inputs, trigger: chart.trigger };
+            let here_since = self.association.here_since(&patient).unwrap_or(now.wall);
+            let scored = Scored { bed: bed.clone(), here_since, result: SCORE.assess(&inputs, now.wall), inputs, trigger: chart.trigger };
             self.alerts.follow(&patient, &scored, now.mono);
             self.scores.insert(patient, scored);
             self.beds_changed.insert(bed);
@@ -313,7 +320,7 @@ impl Agent {
             self.series.wake_at(now),
             self.alerts.wake_at(),
             self.writer.retry_at(),
-            self.held_back.values().copied().filter(|at| *at > now.mono).min(),
+            self.refusals.wake_at(now.mono),
             self.next_show(now),
             Some(self.rescore_at),
         ];

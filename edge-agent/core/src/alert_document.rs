@@ -12,7 +12,8 @@ use std::fmt::Write;
 
 /// Extension of a DetectedIssue: JSON of everything the judgement rests on.
 pub const EVIDENCE_URL: &str = "urn:lamplight:fhir:alert-evidence";
-/// Extension of a resolved DetectedIssue: `recovered`, `superseded` or `person`.
+/// Extension of a resolved DetectedIssue: `recovered`, `superseded`, `person`, or `person-recovered` once the patient has
+/// recovered from what a person closed.
 pub const RESOLUTION_URL: &str = "urn:lamplight:fhir:alert-resolution";
 
 /// Parameters that a text names at most; the score's page shows them all.
@@ -27,6 +28,8 @@ pub(crate) enum Resolution {
     Superseded,
     /// A person closed it.
     Person,
+    /// A person closed it, and the patient has recovered since.
+    PersonRecovered,
 }
 
 impl Resolution {
@@ -35,6 +38,7 @@ impl Resolution {
             Self::Recovered => "recovered",
             Self::Superseded => "superseded",
             Self::Person => "person",
+            Self::PersonRecovered => "person-recovered",
         }
     }
 }
@@ -117,7 +121,8 @@ pub(crate) fn detected_issue(id: &ResourceId, priority: Priority, score: &dyn Sc
 
 /// The elements that end an alert.
 pub(crate) fn resolved(extensions: &[Value], how: Resolution) -> Map<String, Value> {
-    let mut extensions = extensions.to_vec();
+    let of_another = |e: &&Value| e.get("url").and_then(Value::as_str) != Some(RESOLUTION_URL);
+    let mut extensions: Vec<Value> = extensions.iter().filter(of_another).cloned().collect();
     extensions.push(json!({"url": RESOLUTION_URL, "valueString": how.word()}));
     let mut elements = Map::new();
     elements.insert("status".to_owned(), "final".into());
@@ -135,6 +140,8 @@ pub(crate) struct Read {
     pub resolution: Option<Resolution>,
     pub text: String,
     pub raised: Timestamp,
+    /// When the document last changed, if it says so.
+    pub changed: Option<Timestamp>,
     /// Words of the parameters that earned points.
     pub parameters: Vec<String>,
     pub extensions: Vec<Value>,
@@ -156,6 +163,7 @@ pub(crate) fn read(resource: &Value) -> Option<Read> {
         Some("recovered") => Some(Resolution::Recovered),
         Some("superseded") => Some(Resolution::Superseded),
         Some("person") => Some(Resolution::Person),
+        Some("person-recovered") => Some(Resolution::PersonRecovered),
         _ => None,
     };
     Some(Read {
@@ -170,6 +178,7 @@ pub(crate) fn read(resource: &Value) -> Option<Read> {
         resolution,
         text: text("detail").unwrap_or_default().to_owned(),
         raised: text("identifiedDateTime").and_then(|t| Timestamp::parse(t).ok()).unwrap_or_default(),
+        changed: resource.pointer("/meta/lastUpdated").and_then(Value::as_str).and_then(|t| Timestamp::parse(t).ok()),
         parameters: earning.filter_map(|p| p.get("parameter").and_then(Value::as_str).map(str::to_owned)).collect(),
         extensions: extensions.clone(),
     })

@@ -4,7 +4,8 @@
 //! begins, so that a failed commit or a restart neither loses an alert nor raises it twice.
 //!
 //! Always: one alert at a time for a patient; a graver tier supersedes it, and an equal or lower one raises nothing
-//! while it, or the episode a person closed, lasts. A score that fell because values went missing is no recovery.
+//! while it, or the episode a person closed, lasts: until the patient recovers or the stay ends, whatever restarts meanwhile.
+//! A score that fell because values went missing is no recovery.
 
 use crate::alert_document::{self, Grounds, Read, Resolution};
 use crate::chart::Chart;
@@ -29,6 +30,8 @@ const LISTED_AFTER_US: i64 = 3_600_000_000;
 #[derive(Debug)]
 pub(crate) struct Scored {
     pub bed: BedId,
+    /// Since when the patient has been in a bed here without a break.
+    pub here_since: Timestamp,
     pub result: Result<Assessment, NotForPatient>,
     pub inputs: risk::Chart,
     /// Arrival of the bytes it rests on.
@@ -41,24 +44,20 @@ pub(crate) struct Alerts {
     by_id: BTreeMap<ResourceId, Alert>,
     /// Arrival of the bytes that raised an alert, until it is durable.
     triggers: BTreeMap<ResourceId, Monotonic>,
-    episodes: BTreeMap<PatientId, Episode>,
+    /// Since when patients with an alert that lasts have been calm.
+    calm_since: BTreeMap<PatientId, Monotonic>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 struct Alert {
+    id: ResourceId,
     view: AlertView,
     patient: PatientId,
     parameters: Vec<String>,
     extensions: Vec<Value>,
     resolved: Option<Timestamp>,
-}
-
-/// One stay above the bound.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Episode {
-    /// The gravest alert of it that a person closed.
-    closed: Option<Severity>,
-    calm_since: Option<Monotonic>,
+    /// A person closed it, and the patient has not recovered since.
+    closed: bool,
 }
 
 impl Alerts {
@@ -66,7 +65,6 @@ impl Alerts {
     pub fn take(&mut self, state: &DocumentState, patients: &Patients, at: Timestamp, mono: Option<Monotonic>) -> Option<AlertView> {
         let read = alert_document::read(&state.json)?;
         let held = self.by_id.get(&state.id);
-        let was_open = held.is_some_and(|a| a.resolved.is_none());
         let latency = self.triggers.remove(&state.id).zip(mono).map(|(from, to)| i64::try_from(to.micros_since(from)).unwrap_or(i64::MAX));
         let view = AlertView {
             id: state.id.to_string(),
@@ -85,14 +83,15 @@ impl Alerts {
             acknowledged_ms: state.acknowledged.as_ref().map(|(at, _)| at.millis()),
             latency_us: latency.or_else(|| held.and_then(|a| a.view.latency_us)),
         };
-        let resolved = read.is_final.then(|| held.and_then(|a| a.resolved).unwrap_or(at));
-        if was_open && read.is_final && !matches!(read.resolution, Some(Resolution::Recovered | Resolution::Superseded)) {
-            let episode = self.episodes.entry(read.patient.clone()).or_default();
-            episode.closed = episode.closed.max(Some(read.severity));
-        }
+        let resolved = read.is_final.then(|| held.and_then(|a| a.resolved).or(read.changed).unwrap_or(at));
+        // Whoever ends an alert without saying how is a person, by way of another program.
+        let closed = read.is_final && matches!(read.resolution, None | Some(Resolution::Person));
         let changed = held.is_none_or(|a| a.view != view);
         let Read { patient, parameters, extensions, .. } = read;
-        self.by_id.insert(state.id.clone(), Alert { view: view.clone(), patient, parameters, extensions, resolved });
+        self.by_id.insert(
+            state.id.clone(),
+            Alert { id: state.id.clone(), view: view.clone(), patient, parameters, extensions, resolved, closed },
+        );
         self.prune(at);
         changed.then_some(view)
     }
@@ -102,12 +101,12 @@ impl Alerts {
         let Ok(assessment) = &scored.result else { return };
         let as_complete = self.open_of(patient).all(|alert| alert.parameters.iter().all(|word| counted(assessment, word)));
         let calm = assessment.alert.is_none() && as_complete;
-        let unremarkable = calm && self.open_of(patient).next().is_none() && !self.episodes.contains_key(patient);
-        if unremarkable {
-            return;
+        let lasts = self.open_of(patient).next().is_some() || self.closed_of(patient, scored).next().is_some();
+        if calm && lasts {
+            self.calm_since.entry(patient.clone()).or_insert(now);
+        } else {
+            self.calm_since.remove(patient);
         }
-        let episode = self.episodes.entry(patient.clone()).or_default();
-        episode.calm_since = if calm { episode.calm_since.or(Some(now)) } else { None };
     }
 
     /// What must be written for a patient, given their score. Asked only while no commit is under way.
@@ -121,15 +120,10 @@ impl Alerts {
     ) -> Vec<Draft> {
         let Ok(assessment) = &scored.result else { return Vec::new() };
         let Some(score) = risk::by_id(&assessment.score) else { return Vec::new() };
-        let episode = self.episodes.get(patient).copied();
-        if assessment.alert.is_none() && episode.is_none() {
-            return Vec::new();
-        }
-        let episode = episode.unwrap_or_default();
-        let open = self.open_of(patient).map(|a| a.view.severity).max();
+        let calm_since = self.calm_since.get(patient);
         match assessment.alert {
-            Some(priority) if Some(alert_document::severity(priority)) > open.max(episode.closed) => {
-                let mut drafts = self.resolve_open(patient, Resolution::Superseded);
+            Some(priority) if Some(alert_document::severity(priority)) > self.gravest(patient, scored) => {
+                let mut drafts: Vec<Draft> = self.open_of(patient).map(|a| a.resolve(Resolution::Superseded)).collect();
                 let id = id();
                 let grounds = Grounds { patient, bed: &scored.bed, assessment, inputs: &scored.inputs, chart };
                 let resource = alert_document::detected_issue(&id, priority, score, &grounds);
@@ -142,10 +136,12 @@ impl Alerts {
                 }
                 drafts
             }
-            None if episode.calm_since.is_some_and(|since| now.micros_since(since) >= CALM_BEFORE_RESOLVED_US) => {
-                let drafts = self.resolve_open(patient, Resolution::Recovered);
+            None if calm_since.is_some_and(|since| now.micros_since(*since) >= CALM_BEFORE_RESOLVED_US) => {
+                let open = self.open_of(patient).map(|a| a.resolve(Resolution::Recovered));
+                let closed = self.closed_of(patient, scored).map(|a| a.resolve(Resolution::PersonRecovered));
+                let drafts: Vec<Draft> = open.chain(closed).collect();
                 if drafts.is_empty() {
-                    self.episodes.remove(patient);
+                    self.calm_since.remove(patient);
                 }
                 drafts
             }
@@ -155,7 +151,7 @@ impl Alerts {
 
     /// When an alert may next count as recovered.
     pub fn wake_at(&self) -> Option<Monotonic> {
-        self.episodes.values().filter_map(|e| e.calm_since).map(|since| since.plus_micros(CALM_BEFORE_RESOLVED_US)).min()
+        self.calm_since.values().map(|since| since.plus_micros(CALM_BEFORE_RESOLVED_US)).min()
     }
 
     /// The elements that let a person close an alert.
@@ -187,29 +183,40 @@ impl Alerts {
         self.by_id.values().filter(move |a| a.resolved.is_none() && a.patient == *patient)
     }
 
-    fn resolve_open(&self, patient: &PatientId, how: Resolution) -> Vec<Draft> {
-        let open = self.by_id.iter().filter(|(_, a)| a.resolved.is_none() && a.patient == *patient);
-        let update = |(id, alert): (&ResourceId, &Alert)| Draft::Update {
-            resource_type: "DetectedIssue".to_owned(),
-            id: id.clone(),
-            elements: alert_document::resolved(&alert.extensions, how),
-            if_match: None,
-        };
-        open.map(update).collect()
+    /// Alerts of the episode that goes on which a person closed. What was closed in an earlier stay silences nothing in this.
+    fn closed_of(&self, patient: &PatientId, scored: &Scored) -> impl Iterator<Item = &Alert> {
+        let since = scored.here_since.millis();
+        self.by_id.values().filter(move |a| a.closed && a.patient == *patient && a.view.raised_ms >= since)
+    }
+
+    /// The gravest tier that has been rung for in the episode that goes on.
+    fn gravest(&self, patient: &PatientId, scored: &Scored) -> Option<Severity> {
+        self.open_of(patient).chain(self.closed_of(patient, scored)).map(|a| a.view.severity).max()
     }
 
     fn prune(&mut self, at: Timestamp) {
         if self.by_id.len() <= ALERTS_MAX {
             return;
         }
-        self.by_id.retain(|_, a| a.resolved.is_none_or(|when| at.micros_since(when) <= LISTED_AFTER_US));
+        self.by_id.retain(|_, a| a.closed || a.resolved.is_none_or(|when| at.micros_since(when) <= LISTED_AFTER_US));
         while self.by_id.len() > ALERTS_MAX {
             let oldest = self.by_id.iter().min_by_key(|(_, a)| (a.resolved.is_none(), a.view.raised_ms)).map(|(id, _)| id.clone());
             let Some(oldest) = oldest else { break };
             self.by_id.remove(&oldest);
         }
         let held: BTreeSet<&PatientId> = self.by_id.values().map(|a| &a.patient).collect();
-        self.episodes.retain(|patient, _| held.contains(patient));
+        self.calm_since.retain(|patient, _| held.contains(patient));
+    }
+}
+
+impl Alert {
+    fn resolve(&self, how: Resolution) -> Draft {
+        Draft::Update {
+            resource_type: "DetectedIssue".to_owned(),
+            id: self.id.clone(),
+            elements: alert_document::resolved(&self.extensions, how),
+            if_match: None,
+        }
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) struct Association {
     /// Owners by device, each with the interval it holds for; a ward asks for the same ones all day.
     owners: BTreeMap<DeviceId, (Timestamp, Timestamp, Owner)>,
     patients_in: BTreeMap<BedId, PatientId>,
+    here_since: BTreeMap<PatientId, Timestamp>,
     beds_of: BTreeMap<DeviceId, BedId>,
     conflicts: BTreeSet<BedId>,
 }
@@ -109,6 +110,7 @@ impl Association {
         conflicts.iter().for_each(|bed| {
             patients_in.remove(bed);
         });
+        self.here_since = patients_in.values().map(|patient| (patient.clone(), self.stay_began(patient, at))).collect();
         let changed = (&patients_in, &beds_of, &conflicts) != (&self.patients_in, &self.beds_of, &self.conflicts);
         (self.patients_in, self.beds_of, self.conflicts) = (patients_in, beds_of, conflicts);
         changed
@@ -122,6 +124,28 @@ impl Association {
     /// Beds with a patient in them.
     pub fn occupied(&self) -> impl Iterator<Item = (&BedId, &PatientId)> {
         self.patients_in.iter()
+    }
+
+    /// Since when a patient in a bed has been in one without a break; moves are none.
+    pub fn here_since(&self, patient: &PatientId) -> Option<Timestamp> {
+        self.here_since.get(patient).copied()
+    }
+
+    fn stay_began(&self, patient: &PatientId, at: Timestamp) -> Timestamp {
+        let theirs = |b: &&Binding| matches!(&b.what, Bound::Patient { patient: of, .. } if of == patient);
+        let mut began = at;
+        // Each turn goes back by one bed.
+        while let Some(earlier) = self
+            .bindings
+            .iter()
+            .filter(theirs)
+            .filter(|b| b.from < began && b.until.is_none_or(|until| until >= began))
+            .map(|b| b.from)
+            .min()
+        {
+            began = earlier;
+        }
+        began
     }
 
     pub fn bed_of(&self, device: &DeviceId) -> Option<&BedId> {

@@ -21,9 +21,6 @@ use record::time::Now;
 use risk::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a kind of commit that was refused waits while others go on.
-const HELD_BACK_US: u64 = 1_000_000;
-
 impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
@@ -74,7 +71,7 @@ impl Agent {
     /// The commit of this token is durable.
     pub(crate) fn durable(&mut self, now: Now, token: u64, result: &Committed, out: &mut Vec<Effect>) {
         let Some(done) = self.writer.succeeded(token) else { return };
-        self.held_back.remove(&done.kind);
+        self.refusals.taken(done.kind);
         if let Some(cut) = &done.cut {
             self.series.sealed(cut);
         }
@@ -130,10 +127,10 @@ impl Agent {
 
     /// Nothing of the commit of this token was kept. Frames stay queued; everything else is asked for again.
     pub(crate) fn failed(&mut self, now: Now, token: u64, reason: String, retry_ms: u64, out: &mut Vec<Effect>) {
-        let Some(failed) = self.writer.failed(token, now, retry_ms) else { return };
+        let retry_at = now.mono.plus_micros(retry_ms.saturating_mul(1000));
+        let Some(failed) = self.writer.failed(token, retry_at) else { return };
         out.push(Effect::Note(Note::CommitFailed { reason: reason.clone(), failures: self.writer.failures }));
         match failed.kind {
-            Kind::Tick => {}
             Kind::Command => {
                 let Some(command) = self.commands.front_mut() else { return };
                 command.attempts += 1;
@@ -143,14 +140,7 @@ impl Agent {
                     out.push(Effect::Reply { id: command.id, result: Err(CommandError::NotSaved { reason }) });
                 }
             }
-            Kind::Setup | Kind::Alerts | Kind::Cut => {
-                if failed.kind == Kind::Setup {
-                    // What the store refuses again and again is for a person to look at, not to be asked for all day.
-                    self.setup_failures += 1;
-                    self.set_up = self.setup_failures >= COMMAND_ATTEMPTS;
-                }
-                self.held_back.insert(failed.kind, now.mono.plus_micros(HELD_BACK_US));
-            }
+            Kind::Tick | Kind::Setup | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
         }
     }
 

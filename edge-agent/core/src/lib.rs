@@ -26,6 +26,7 @@ mod patients;
 mod planning;
 mod plausible;
 mod recovered;
+mod refusals;
 mod series;
 mod settings;
 mod view;

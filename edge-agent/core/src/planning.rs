@@ -6,7 +6,7 @@
 use crate::agent::{Agent, Queued};
 use crate::commands::{Actor, Command, CommandError, CommandReply, Reply};
 use crate::effects::Effect;
-use crate::writer::{Kind, Wanted};
+use crate::writer::{COMMAND_ATTEMPTS, Kind, Wanted};
 use edge_api::alert::AlertState;
 use edge_api::bed::{Observe, ObservedValue, Saved};
 use protocol::{Draft, Entropy, Where};
@@ -39,18 +39,19 @@ enum Plan {
 impl Agent {
     /// Begins the next commit if none is under way and there is something to write.
     pub(crate) fn write(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) {
-        if !self.writer.is_free(now.mono) {
+        if self.stopped || !self.writer.is_free(now.mono) {
             return;
         }
         let first = if self.command_was_last { self.own(now, entropy, out) } else { None };
         let wanted = first.or_else(|| self.next_command(now, entropy, out)).or_else(|| self.own(now, entropy, out));
-        let wanted = wanted.or_else(|| self.writer.has_frames().then(|| Wanted::system(Kind::Tick, Vec::new())));
+        let frames = self.writer.has_frames() && !self.given_up(Kind::Tick);
+        let wanted = wanted.or_else(|| frames.then(|| Wanted::system(Kind::Tick, Vec::new())));
         match wanted {
             Some(wanted) => {
                 self.command_was_last = wanted.kind == Kind::Command;
                 out.push(self.writer.begin(wanted));
             }
-            None if self.stopping && self.series.is_empty() && !self.stopped => {
+            None if self.stopping && (self.series.is_empty() || self.given_up(Kind::Cut)) => {
                 self.stopped = true;
                 out.push(Effect::Stopped);
             }
@@ -58,10 +59,16 @@ impl Agent {
         }
     }
 
+    /// Whether a stop no longer waits for this kind: readings that are not sealed stay in the journal, and the next start
+    /// works out afresh what else is missing.
+    fn given_up(&self, kind: Kind) -> bool {
+        self.stopping && self.refusals.times(kind) >= COMMAND_ATTEMPTS
+    }
+
     /// What the box itself has to write, gravest first.
     fn own(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Option<Wanted> {
-        let held_back = |kind: Kind| self.held_back.get(&kind).is_some_and(|until| *until > now.mono);
-        let (alerts, setup, cut) = (!held_back(Kind::Alerts), !held_back(Kind::Setup), !held_back(Kind::Cut));
+        let may = |kind: Kind| !self.refusals.hold_back(kind, now.mono) && !self.given_up(kind);
+        let (alerts, setup, cut) = (may(Kind::Alerts), may(Kind::Setup), may(Kind::Cut));
         if alerts {
             let drafts = self.alert_drafts(now, entropy);
             if !drafts.is_empty() {
@@ -85,6 +92,8 @@ impl Agent {
                 let drafts = std::mem::take(&mut cut.drafts);
                 return Some(Wanted { cut: Some(cut), ..Wanted::system(Kind::Cut, drafts) });
             }
+            // Nothing that is due could be built: as good as refused.
+            self.refusals.refused(Kind::Cut, now.mono);
         }
         None
     }

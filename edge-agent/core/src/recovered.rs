@@ -18,7 +18,8 @@ pub struct Recovered {
     pub scopes: Vec<(PatientId, ScopeId)>,
     /// FHIR Devices.
     pub devices: Vec<Value>,
-    /// FHIR DetectedIssues that are open, and those resolved in the last hour.
+    /// FHIR DetectedIssues: at least those that are open, those a person closed in the present stay of a patient in a bed, and
+    /// those resolved in the last hour.
     pub alerts: Vec<DocumentState>,
     /// Sealed numerics of the last 12 hours of patients in a bed, oldest first: charts are rebuilt from them and nothing
     /// else is done with them. May be empty; scores then miss what was sealed.

@@ -11,10 +11,11 @@ use protocol::{Commit, Draft};
 use record::binding::Binding;
 use record::ledger::Act;
 use record::series::{Boot, Frame};
-use record::time::{Monotonic, Now};
+use record::time::Monotonic;
 use std::collections::VecDeque;
 
-/// A command whose commit has failed this often is answered as not saved.
+/// A command whose commit has failed this often is answered as not saved; what else fails this often during a stop is left
+/// to the next start.
 pub const COMMAND_ATTEMPTS: u32 = 3;
 /// Protocol acknowledgements that wait for a commit.
 const ACKNOWLEDGEMENTS_MAX: usize = 65_536;
@@ -198,10 +199,10 @@ impl Writer {
     }
 
     /// Nothing of the commit of this token was kept: its frames stay queued.
-    pub fn failed(&mut self, token: u64, now: Now, retry_ms: u64) -> Option<UnderWay> {
+    pub fn failed(&mut self, token: u64, retry_at: Monotonic) -> Option<UnderWay> {
         let failed = self.under_way.take_if(|u| u.token == token)?;
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = Some(now.mono.plus_micros(retry_ms.saturating_mul(1000)));
+        self.retry_at = Some(retry_at);
         Some(failed)
     }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use edge_api::alert::{AlertState, Severity};
 use edge_api::live::LiveMessage;
-use edge_core::{CommandError, CommandReply, EVIDENCE_URL, Effect, LiveEvent};
+use edge_core::{CommandError, CommandReply, EVIDENCE_URL, Effect, LiveEvent, RESOLUTION_URL};
 use protocol::Draft;
 use record::code::Code;
 use serde_json::{Value, json};
@@ -167,6 +167,74 @@ fn a_closed_alert_stays_closed_for_its_tier_until_the_episode_ends() {
     goes_on(&mut ward, 97, 65);
     goes_on(&mut ward, 88, 1);
     assert_eq!(ward.open_alerts().len(), 1);
+}
+
+#[test]
+fn what_a_person_closed_stays_closed_after_a_crash_until_the_episode_ends() {
+    let mut ward = ward();
+    goes_on(&mut ward, 88, 2);
+    let id = ward.open_alerts()[0].id.clone();
+    ward.resolve(&id).expect("closed");
+    ward.crash();
+    ward.connect(1, "ox-1");
+    goes_on(&mut ward, 88, 30);
+    assert!(ward.open_alerts().is_empty(), "rang again after the restart");
+    ward.observe("2", "ana", &[("consciousness", "2", "{score}"), ("inspired-oxygen", "4", "L/min")]).expect("saved");
+    assert_eq!(ward.open_alerts().iter().map(|a| a.severity).collect::<Vec<_>>(), [Severity::High], "a graver tier rings");
+    ward.observe("2", "ana", &[("consciousness", "0", "{score}"), ("inspired-oxygen", "0", "L/min")]).expect("saved");
+    goes_on(&mut ward, 97, 65);
+    goes_on(&mut ward, 88, 1);
+    assert_eq!(ward.open_alerts().iter().map(|a| a.severity).collect::<Vec<_>>(), [Severity::Medium]);
+}
+
+#[test]
+fn an_episode_that_ended_before_a_crash_silences_nothing_after_it() {
+    let mut ward = ward();
+    goes_on(&mut ward, 88, 2);
+    let id = ward.open_alerts()[0].id.clone();
+    ward.resolve(&id).expect("closed");
+    goes_on(&mut ward, 97, 65);
+    let closed = documents(&mut ward).pop().expect("document");
+    assert_eq!(record::fhir::validate(&closed), []);
+    let words: Vec<&Value> =
+        closed["extension"].as_array().expect("list").iter().filter(|e| e["url"] == RESOLUTION_URL).map(|e| &e["valueString"]).collect();
+    assert_eq!(words, ["person-recovered"]);
+    ward.crash();
+    ward.connect(1, "ox-1");
+    goes_on(&mut ward, 88, 1);
+    assert_eq!(ward.open_alerts().len(), 1);
+}
+
+#[test]
+fn what_was_closed_in_an_earlier_stay_silences_nothing_in_the_next() {
+    let mut ward = ward();
+    ward.register("berta", json!({}));
+    goes_on(&mut ward, 88, 2);
+    let id = ward.open_alerts()[0].id.clone();
+    ward.resolve(&id).expect("closed");
+    ward.place("3", Some("ana")).expect("moved");
+    ward.attach("3", "ox-1", true).expect("moved");
+    goes_on(&mut ward, 88, 5);
+    assert!(ward.open_alerts().is_empty(), "a move to another bed is the same stay");
+    ward.place("3", Some("berta")).expect("placed");
+    ward.pass_ms(5_000);
+    ward.place("3", Some("ana")).expect("back");
+    goes_on(&mut ward, 88, 1);
+    assert_eq!(ward.open_alerts().len(), 1);
+}
+
+#[test]
+fn an_alert_resolved_long_ago_is_not_listed_anew_by_a_restart() {
+    let mut ward = ward();
+    goes_on(&mut ward, 88, 2);
+    let id = ward.open_alerts()[0].id.clone();
+    ward.resolve(&id).expect("closed");
+    ward.pass_ms(1_800_000);
+    ward.crash();
+    assert_eq!(ward.agent.alerts(ward.now).len(), 1);
+    ward.pass_ms(4_000_000);
+    ward.crash();
+    assert_eq!(ward.agent.alerts(ward.now), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use driver::Channel;
 use edge_api::ward::DeviceState;
 use edge_core::{CommandError, Effect, Input, Limits, Note};
 use proptest::prelude::*;
+use protocol::{Commit, Draft};
 use record::code::Code;
 use serde_json::json;
 use support::*;
@@ -139,6 +140,129 @@ fn alerts_the_store_refuses_do_not_hold_up_samples() {
     ward.answer();
     ward.pass_ms(1_500);
     assert_eq!(ward.open_alerts().len(), 1, "raised once the store takes it");
+}
+
+/// A commit with a segment in it.
+fn seals(commit: &Commit) -> bool {
+    commit.drafts.iter().any(|d| matches!(d, Draft::Segment { .. }))
+}
+
+/// A commit with a new alert in it.
+fn raises(commit: &Commit) -> bool {
+    commit.drafts.iter().any(|d| matches!(d, Draft::Create { resource, .. } if resource["resourceType"] == "DetectedIssue"))
+}
+
+/// An oximeter that reads every second, each reading another pulse, while the store refuses something; then that all of it
+/// has been stored and shown.
+fn reads_on(ward: &mut Ward, spo2: u8) {
+    for n in 0..150 {
+        ward.bytes(1, "ox-1", PLX, &plx(spo2, 50 + n));
+        ward.pass_ms(1_000);
+        if n >= 3 {
+            let shown: u8 = ward.value("2", Code::PULSE_RATE).expect("shown").parse().expect("number");
+            assert!(shown + 3 >= 50 + n, "{n} s: {shown} is shown");
+        }
+    }
+    ward.pass_ms(3_000);
+    assert_eq!(ward.value("2", Code::PULSE_RATE).as_deref(), Some("199"));
+    assert_eq!(ward.charted_values("ana", Code::SPO2).len(), 150);
+}
+
+#[test]
+fn while_a_segment_is_refused_again_and_again_values_are_stored_and_shown() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.refuses = seals;
+    reads_on(&mut ward, 97);
+    assert!(ward.sealed.is_empty());
+    ward.refuses = |_| false;
+    ward.pass_ms(20_000);
+    assert!(!ward.sealed.is_empty(), "sealed once the store takes it");
+    ward.stop();
+    ward.check_nothing_lost_or_doubled();
+}
+
+#[test]
+fn while_an_alert_is_refused_again_and_again_values_are_stored_and_shown() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.refuses = raises;
+    reads_on(&mut ward, 85);
+    assert!(ward.open_alerts().is_empty());
+    ward.refuses = |_| false;
+    ward.pass_ms(20_000);
+    assert_eq!(ward.open_alerts().len(), 1, "raised once the store takes it");
+}
+
+#[test]
+fn a_stop_does_not_wait_forever_for_a_segment_the_store_refuses() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.refuses = seals;
+    ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+    ward.handle(Input::Stop);
+    ward.pass_ms(15_000);
+    assert!(ward.log.contains(&Effect::Stopped));
+    assert!(!ward.journal().is_empty(), "what is not sealed stays in the journal");
+    ward.refuses = |_| false;
+    ward.crash();
+    ward.log.clear();
+    ward.stop();
+    ward.check_nothing_lost_or_doubled();
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["97"]);
+}
+
+#[test]
+fn a_stop_stores_the_readings_that_wait_even_if_their_segment_is_refused() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(96, 70));
+    ward.refuses = |commit| seals(commit) || raises(commit);
+    ward.hold = true;
+    ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+    ward.bytes(1, "ox-1", PLX, &plx(98, 70));
+    ward.handle(Input::Stop);
+    ward.hold = false;
+    ward.pass_ms(15_000);
+    ward.answer();
+    ward.pass_ms(15_000);
+    assert!(ward.log.contains(&Effect::Stopped));
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["96", "97", "98"]);
+}
+
+#[test]
+fn a_stop_does_not_wait_forever_for_a_full_disk() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(96, 70));
+    ward.refuses = |_| true;
+    ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+    ward.handle(Input::Stop);
+    ward.pass_ms(20_000);
+    assert_eq!(ward.log.iter().filter(|e| **e == Effect::Stopped).count(), 1);
+    let commits = |ward: &Ward| ward.log.iter().filter(|e| matches!(e, Effect::Commit { .. })).count();
+    let before = commits(&ward);
+    ward.pass_ms(60_000);
+    assert_eq!(commits(&ward), before, "nothing is asked for after the stop");
+}
+
+#[test]
+fn configured_devices_are_bound_however_long_the_store_refused_it() {
+    let mut ward = Ward::new(Vec::new());
+    ward.settings.devices = vec![device("ox-1", "sig-pulse-oximeter", Some("2"))];
+    ward.refuses = |_| true;
+    ward.crash();
+    ward.log.clear();
+    ward.pass_ms(3_600_000);
+    let failed = ward.log.iter().filter(|e| matches!(e, Effect::Note(Note::CommitFailed { .. }))).count();
+    assert!((100..400).contains(&failed), "asked {failed} times in an hour");
+    ward.refuses = |_| false;
+    ward.pass_ms(20_000);
+    ward.register("ana", json!({}));
+    ward.place("2", Some("ana")).expect("placed");
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(97, 70));
+    assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("97"));
 }
 
 #[test]

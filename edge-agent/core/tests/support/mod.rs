@@ -55,6 +55,8 @@ pub struct Ward {
     /// While true, commits wait in `waiting`.
     pub hold: bool,
     pub waiting: Option<(u64, Commit)>,
+    /// Commits the store refuses, as the daemon says it.
+    pub refuses: fn(&Commit) -> bool,
     /// Segments of durable commits.
     pub sealed: Vec<(Where, Segment)>,
     /// Frames of durable ticks.
@@ -107,6 +109,7 @@ impl Ward {
             log: Vec::new(),
             hold: false,
             waiting: None,
+            refuses: |_| false,
             sealed: Vec::new(),
             ticked: Vec::new(),
             commits: 0,
@@ -124,8 +127,8 @@ impl Ward {
     pub fn handle(&mut self, input: Input) {
         let effects = self.agent.handle(self.now, &mut self.dice, input);
         self.absorb(effects);
-        while !self.hold && self.waiting.is_some() {
-            self.answer();
+        while let Some((_, commit)) = self.waiting.as_ref().filter(|_| !self.hold) {
+            if (self.refuses)(commit) { self.refuse("it cannot be kept", 1_000) } else { self.answer() }
         }
     }
 
