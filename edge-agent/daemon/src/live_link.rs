@@ -209,9 +209,8 @@ mod tests {
         let (client, events) = AsyncClient::new(options, REQUESTS);
         let (_telemetry, mut telemetry) = mpsc::channel(1);
         let (enrolled, mut enrolment_seen) = watch::channel(None);
-        let agent = tokio::spawn(async move {
-            publish(&enrolment(), client, events, &mut telemetry, &mut enrolment_seen, &Notify::new()).await
-        });
+        let agent =
+            tokio::spawn(async move { publish(&enrolment(), client, events, &mut telemetry, &mut enrolment_seen, &Notify::new()).await });
 
         let (mut line, _) = broker.accept().await.expect("accept");
         sleep(BATCH_EVERY * 6).await;

@@ -1,11 +1,13 @@
 //! The one thread that writes a replica, and the readers beside it. Agent and hub both put their replica here.
 //!
 //! Always: jobs run in the order they are handed in, each durable before it answers; at most [`QUEUE`] wait, past that
-//! [`Busy`] is answered at once. Readers see what is durable and never hold up the writer.
+//! [`Busy`] is answered at once. A job that panics answers [`Busy::Stopped`] and leaves the record as it was; the next one
+//! runs. Readers see what is durable and never hold up the writer.
 
 use crate::given::{Clock, Entropy};
 use protocol::{Replica, Store, StoreError};
 use record::time::Now;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, oneshot};
@@ -38,7 +40,7 @@ pub enum Busy {
     #[error("{QUEUE} writes are waiting already: try again in a moment")]
     Full,
     /// The recorder has ended, or the job panicked.
-    #[error("the recorder has stopped: restart the program and look at its log")]
+    #[error("the record was not written: look at the program's log")]
     Stopped,
 }
 
@@ -72,7 +74,12 @@ impl Recorder {
                 }
             };
             while let Ok(job) = queue.recv() {
-                job(Desk { replica: &mut replica, store: store.as_mut(), now: clock(), entropy: &mut dice });
+                let desk = Desk { replica: &mut replica, store: store.as_mut(), now: clock(), entropy: &mut dice };
+                // Nothing half done outlives a panic: a transaction that is dropped is rolled back, and the replica replaces
+                // what it knows only once one is durable. What the panic says may hold patient data and is not logged.
+                if catch_unwind(AssertUnwindSafe(|| job(desk))).is_err() {
+                    tracing::error!("a job of the recorder panicked: it was not done");
+                }
             }
         })?;
         Ok((Self { jobs, reader, readers: Arc::new(Semaphore::new(READERS)) }, thread))
@@ -155,5 +162,93 @@ pub fn audit_event(note: &crate::audit::AuditNote) -> record::ledger::body::Audi
         action: note.action.word().to_owned(),
         what: note.what.clone(),
         ok: note.outcome == crate::audit::Outcome::Success,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::given::EntropyUnavailable;
+    use protocol::conformance::Counting;
+    use protocol::memory::MemoryStore;
+    use record::id::RunId;
+    use record::ledger::Identity;
+
+    struct Sevens;
+
+    impl Entropy for Sevens {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyUnavailable> {
+            bytes.fill(7);
+            Ok(())
+        }
+    }
+
+    fn start() -> (Recorder, JoinHandle<()>) {
+        let mut store = MemoryStore::default();
+        let identity = Identity::from_seed(&[1; 32]).expect("identity");
+        let replica = Replica::open(&mut store, identity, RunId([2; 8]), "test", Now::default(), &mut Counting(0)).expect("replica");
+        let reader: OpenReader = Arc::new(|| Ok(Box::new(MemoryStore::default())));
+        Recorder::start(replica, Box::new(store), reader, Arc::new(Now::default), Arc::new(Sevens)).expect("thread")
+    }
+
+    /// A commit of one audit event.
+    fn note(desk: Desk<'_>) -> u64 {
+        let event = record::ledger::body::AuditEvent {
+            at: desk.now.wall,
+            user: "ana".to_owned(),
+            session: String::new(),
+            action: "read".to_owned(),
+            what: Vec::new(),
+            ok: true,
+        };
+        let commit = protocol::Commit { drafts: vec![protocol::Draft::Audit(vec![event])], ..protocol::Commit::default() };
+        desk.replica.commit(desk.store, desk.now, desk.entropy, &commit).expect("commit");
+        desk.replica.written()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_answered_leaves_nothing_behind_and_the_next_one_runs() {
+        let (recorder, thread) = start();
+        let before = recorder.write(note).await.expect("first");
+        let panicked = recorder
+            .write(|desk: Desk<'_>| {
+                let mut tx = desk.store.begin().expect("begin");
+                tx.put_value("half", b"done").expect("put");
+                panic!("amid a transaction");
+            })
+            .await;
+        assert_eq!(panicked, Err::<(), _>(Busy::Stopped));
+        let half = recorder.write(|desk| desk.store.begin().expect("begin").value("half").expect("value")).await;
+        assert_eq!(half, Ok(None));
+        assert_eq!(recorder.write(note).await, Ok(before + 1));
+        drop(recorder);
+        thread.join().expect("the thread ends with the last handle");
+    }
+
+    #[tokio::test]
+    async fn past_the_queue_a_job_is_refused_at_once_and_those_before_it_are_done() {
+        let (recorder, _thread) = start();
+        let (begun, begins) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let held = recorder.submit(move |_| {
+            begun.send(()).expect("heard");
+            gate.recv()
+        });
+        begins.recv().expect("the thread holds the first job");
+        let waiting: Vec<_> = (0..QUEUE).map(|n| recorder.submit(move |_| n).expect("room")).collect();
+        assert_eq!(recorder.submit(|_| ()).err(), Some(Busy::Full));
+        go.send(()).expect("held");
+        assert_eq!(held.expect("submitted").await, Ok(Ok(())));
+        for (n, done) in waiting.into_iter().enumerate() {
+            assert_eq!(done.await, Ok(n));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_still_gets_its_job_done() {
+        let (recorder, _thread) = start();
+        let before = recorder.write(note).await.expect("first");
+        drop(recorder.submit(note).expect("submitted"));
+        assert_eq!(recorder.write(|desk| desk.replica.written()).await, Ok(before + 1));
     }
 }

@@ -26,6 +26,8 @@ pub const HL7: &str = "monitor-2";
 pub const OXIMETER: &str = "oximeter-3";
 /// The Bluetooth strap, in bed 3.
 pub const STRAP: &str = "strap-3";
+/// Seconds of measurements in one segment here.
+const SEAL_S: u32 = 5;
 /// How long hub and agents may take to hold the same once nothing new is measured.
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -156,11 +158,14 @@ impl Ward {
         Ok(())
     }
 
-    /// Waits until the hub has signed for every entry of every agent and both proved the same set; then the agents' sync lines.
+    /// Waits until the last measurements are cut into segments, the hub has signed for every entry of every agent and both proved the
+    /// same set; then the agents' sync lines.
     ///
     /// # Errors
     /// It does not happen within a minute; with what was seen last.
     pub async fn settle(&self) -> Result<Vec<Value>> {
+        // Until then the last seconds are in the agent's journal, and in no entry.
+        tokio::time::sleep(Duration::from_secs(u64::from(SEAL_S) + 1)).await;
         let operator = self.hub.sign_in().await?;
         let mut lines = Vec::new();
         for clinic in &self.clinics {
@@ -208,8 +213,8 @@ impl Clinic {
             bind: ANY_PORT.into(),
             ui,
             beds: BEDS.map(str::to_owned).into(),
-            seal_every_s: 5,
-            seal_waves_every_s: 5,
+            seal_every_s: SEAL_S,
+            seal_waves_every_s: SEAL_S,
             sync_every_s: 1,
             devices: devices(port, &bluetooth),
         };
@@ -237,17 +242,16 @@ impl Clinic {
         Live::open(&self.agent.sign_in().await?).await
     }
 
-    /// The state of a device as its list tells it.
+    /// A device as the agent's list tells it.
     ///
     /// # Errors
     /// Refused, or no such device.
-    pub async fn device_state(&self, nurse: &Client, id: &str) -> Result<String> {
+    pub async fn device(&self, nurse: &Client, id: &str) -> Result<Value> {
         let devices = nurse.get("/api/v1/devices").await?;
         // In the record a device goes by its configured id and the box that reads it.
         let ours = |device: &&Value| device["id"].as_str().and_then(|full| full.rsplit_once('.')).is_some_and(|(name, _)| name == id);
-        let found = devices.as_array().into_iter().flatten().find(ours);
-        let state = found.and_then(|device| device["state"].as_str());
-        Ok(state.with_context(|| format!("{} knows no device {id}", self.agent.name()))?.to_owned())
+        let found = devices.as_array().into_iter().flatten().find(ours).cloned();
+        found.with_context(|| format!("{} knows no device {id}", self.agent.name()))
     }
 
     /// Waits until a device is in a state; how long that took.
@@ -256,7 +260,8 @@ impl Clinic {
     /// Not in time.
     pub async fn device_becomes(&self, nurse: &Client, id: &str, state: &str, patience: Duration) -> Result<Duration> {
         let became =
-            until(&format!("{id} is {state}"), patience, async || Ok((self.device_state(nurse, id).await? == state).then_some(()))).await;
+            until(&format!("{id} is {state}"), patience, async || Ok((self.device(nurse, id).await?["state"] == state).then_some(())))
+                .await;
         Ok(became.with_context(|| crate::process::last_lines(self.agent.log()))?.1)
     }
 

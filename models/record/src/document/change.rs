@@ -1,11 +1,13 @@
-//! Reading one automerge change that may come from anybody: bounded before it is believed.
+//! Automerge changes that may come from anybody: bounded before they are read, contained while they are applied.
 //!
 //! Automerge keeps numbers as runs ("this one, a million times") and may deflate a whole change, so that few bytes can
 //! stand for more operations than fit in memory. Replicas write changes undeflated, and each operation carries its value,
-//! so an honest change never says more operations than it has bytes.
+//! so an honest change never says more operations than it has bytes. On some changes automerge panics, mostly when it
+//! applies what it has read without complaint: to a document that is a refusal like any other.
 
 use super::DocumentError;
-use automerge::Change;
+use automerge::{AutoCommit, Change};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The byte that says what a chunk is, and what it says of a change that is not deflated.
 const CHUNK_TYPE: usize = 8;
@@ -21,7 +23,34 @@ pub(super) fn read(bytes: &[u8]) -> Result<Change, DocumentError> {
     if bytes.get(CHUNK_TYPE) != Some(&PLAIN_CHANGE) || operations(bytes).is_none_or(|count| count > limit) {
         return Err(DocumentError::Change);
     }
-    Change::try_from(bytes).map_err(|_| DocumentError::Change)
+    contained(|| Change::try_from(bytes).ok()).ok_or(DocumentError::Change)
+}
+
+/// The document with all of `changes`, or with those of them that automerge takes: a second change of one number by one
+/// author, say, must not hide the document. What is left out depends on the set of changes alone.
+pub(super) fn apply(mut doc: AutoCommit, mut changes: Vec<Change>) -> AutoCommit {
+    if let Some(all) = applied(&doc, changes.iter().cloned()) {
+        return all;
+    }
+    while let Some(next) = changes.iter().position(|c| c.deps().iter().all(|dep| doc.get_change_by_hash(dep).is_some())) {
+        if let Some(one) = applied(&doc, [changes.remove(next)]) {
+            doc = one;
+        }
+    }
+    doc
+}
+
+/// On a copy: automerge may have taken in a part of what it refuses.
+fn applied(doc: &AutoCommit, changes: impl IntoIterator<Item = Change> + Clone) -> Option<AutoCommit> {
+    contained(|| {
+        let mut doc = doc.clone();
+        doc.apply_changes(changes).is_ok().then_some(doc)
+    })
+}
+
+/// Nothing that `work` has touched may be used again after a panic: it must make what it changes.
+fn contained<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_default()
 }
 
 /// How many operations, and operations replaced, a change says it has; `None` if that cannot be made out.
@@ -121,12 +150,12 @@ mod tests {
     use automerge::transaction::Transactable;
     use automerge::{AutoCommit, ROOT};
 
-    /// A change by automerge that sets `elements`, once more over itself if `again`.
+    /// A change by automerge that sets elements; if `again`, the one that sets them a second time.
     fn change(elements: usize, text: &str, again: bool) -> Change {
         let mut doc = AutoCommit::new();
-        for _ in 0..=usize::from(again) {
+        for round in 0..=usize::from(again) {
             for element in 0..elements {
-                doc.put(ROOT, format!("element{element}"), text).expect("put");
+                doc.put(ROOT, format!("element{element}"), format!("{text}{round}")).expect("put");
             }
             doc.commit();
         }

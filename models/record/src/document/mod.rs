@@ -164,9 +164,7 @@ impl Document {
             doc.merge(&mut one).map_err(|_| DocumentError::Change)?;
         }
         let changes = self.changes.iter().map(|bytes| change::read(bytes)).collect::<Result<Vec<_>, _>>()?;
-        // Automerge may have taken in a part of what it refuses as a whole: the attempt is made on a copy.
-        let mut all = doc.clone();
-        if all.apply_changes(changes.iter().cloned()).is_ok() { Ok(all) } else { Ok(without_misfits(doc, changes)) }
+        Ok(change::apply(doc, changes))
     }
 
     fn merged(&self, resource_type: &str) -> Result<Merged, DocumentError> {
@@ -193,18 +191,6 @@ impl Document {
         let heads: Vec<u8> = heads.iter().flat_map(|h| h.0).collect();
         Ok((json, conflicts, sha256(&[&heads])))
     }
-}
-
-/// Applies changes one by one, each after those it builds on, and leaves out what automerge refuses, such as a second
-/// change of one number by one author: one misfit must not hide the document. What is left out depends on the set alone.
-fn without_misfits(mut doc: AutoCommit, mut changes: Vec<automerge::Change>) -> AutoCommit {
-    while let Some(next) = changes.iter().position(|c| c.deps().iter().all(|dep| doc.get_change_by_hash(dep).is_some())) {
-        let mut tried = doc.clone();
-        if tried.apply_changes([changes.remove(next)]).is_ok() {
-            doc = tried;
-        }
-    }
-    doc
 }
 
 /// Elements, conflicts, and a hash of the automerge heads.
@@ -281,6 +267,11 @@ mod tests {
             genesis("Patient", &"p1".parse().expect("id"), &json!({"gender": "female", "birthDate": "1960-01-01"})).expect("genesis"),
         )
     }
+    fn document_of(body: Body) -> Document {
+        let mut document = Document::default();
+        document.add(stamp(1), &body).expect("add");
+        document
+    }
     fn edit(document: &Document, by: u8, at: u64, value: Value) -> (Hlc, Body) {
         let (replica, run) = author(by);
         let changes = document.edit(replica, run, stamp(at), &elements(value)).expect("edit");
@@ -332,11 +323,8 @@ mod tests {
 
     #[test]
     fn acknowledging_twice_is_one_mitigation_each_and_the_first_is_named() {
-        let mut document = Document::default();
-        document.add(
-            stamp(1),
-            &Body::Genesis(genesis("DetectedIssue", &"a1".parse().expect("id"), &json!({"status": "preliminary"})).expect("genesis")),
-        ).expect("add");
+        let begun = genesis("DetectedIssue", &"a1".parse().expect("id"), &json!({"status": "preliminary"}));
+        let mut document = document_of(Body::Genesis(begun.expect("genesis")));
         let ack = |by: &str, at| {
             Body::Acknowledgement(Acknowledgement { alert: "a1".parse().expect("id"), by: by.to_owned(), at: Timestamp(at) })
         };
@@ -347,6 +335,39 @@ mod tests {
         assert_eq!(document.show("DetectedIssue").expect("show").json["mitigation"].as_array().map(Vec::len), Some(2));
     }
 
+    /// Two different changes, each of which one author states as its first of one run.
+    fn misfits() -> [(Hlc, Body); 2] {
+        let base = document_of(begin());
+        [edit(&base, 1, 2, json!({"gender": "male"})), edit(&base, 1, 3, json!({"gender": "other"}))]
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_read_is_not_taken_in() {
+        let (at, body) = misfits()[0].clone();
+        let Body::Change(mut change) = body else { panic!("a change") };
+        change.changes.push(b"no change".to_vec());
+        let mut document = Document::default();
+        assert_eq!(document.add(at, &Body::Change(change)), Err(DocumentError::Change));
+        assert_eq!(document, Document::default());
+    }
+
+    #[test]
+    fn changes_that_exclude_each_other_do_not_hide_the_document_and_all_replicas_leave_out_the_same_one() {
+        let [one, other] = misfits();
+        let show = |parts: [(Hlc, Body); 3]| {
+            let mut document = Document::default();
+            for (at, body) in parts {
+                document.add(at, &body).expect("add");
+            }
+            let (at, later) = edit(&document_of(begin()), 2, 9, json!({"active": true}));
+            document.add(at, &later).expect("add");
+            document.show("Patient").expect("show")
+        };
+        let shown = show([one.clone(), other.clone(), (stamp(1), begin())]);
+        assert_eq!(shown, show([(stamp(1), begin()), other, one]));
+        assert_eq!((&shown.json["active"], &shown.json["birthDate"]), (&json!(true), &json!("1960-01-01")));
+    }
+
     #[test]
     fn a_resource_past_the_limit_is_refused_with_advice() {
         let big = json!({"text": "x".repeat(DOCUMENT_LIMIT)});
@@ -355,6 +376,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_damaged_change_is_refused_or_leaves_the_document_to_be_shown(
+            damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let [(at, body), (_, other)] = misfits();
+            let Body::Change(mut change) = body else { panic!("a change") };
+            for (index, byte) in damage {
+                let bytes = &mut change.changes[0];
+                let index = index.index(bytes.len());
+                bytes[index] = byte;
+            }
+            let mut document = document_of(begin());
+            let _ = document.add(at, &Body::Change(change));
+            document.add(at, &other).expect("add");
+            document.show("Patient").expect("show");
+            document.edit(author(2).0, author(2).1, stamp(9), &elements(json!({"active": true}))).expect("edit");
+        }
+
         #[test]
         fn any_order_and_any_repeats_of_parts_show_the_same(order in proptest::collection::vec(0usize..5, 5..20)) {
             let mut base = Document::default();

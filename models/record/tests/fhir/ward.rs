@@ -105,7 +105,11 @@ impl Ward {
                 entropy[..8].copy_from_slice(&self.stamp.to_be_bytes());
                 let id = new_resource_id(entropy);
                 let genesis = record::document::genesis(resource_type, &id, resource).expect("genesis");
-                self.documents.entry(((*resource_type).to_owned(), id.clone())).or_default().add(hlc, &Body::Genesis(genesis)).expect("genesis");
+                self.documents
+                    .entry(((*resource_type).to_owned(), id.clone()))
+                    .or_default()
+                    .add(hlc, &Body::Genesis(genesis))
+                    .expect("genesis");
                 self.shown(resource_type, &id)
             }
             Intent::Update { resource_type, id, elements, .. } => {

@@ -17,8 +17,7 @@ async fn an_unplugged_device_shows_within_ten_seconds_and_recovers_alone() -> Re
         tell(clinic, device, &format!("unplug{name}")).await?;
         let after = clinic.device_becomes(&nurse, device, "disconnected", SHOWS).await?;
         println!("{device}: disconnected after {} ms", after.as_millis());
-        let devices = nurse.get("/api/v1/devices").await?;
-        let view = devices.as_array().into_iter().flatten().find(|view| view["id"] == device).context("the device")?;
+        let view = clinic.device(&nurse, device).await?;
         assert!(view["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "says nothing of why and what to do: {view}");
         tell(clinic, device, &format!("plug{name}")).await?;
         let after = clinic.device_becomes(&nurse, device, "connected", COMES_UP).await?;
