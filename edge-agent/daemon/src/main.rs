@@ -143,6 +143,11 @@ enum User {
 }
 
 fn main() -> ExitCode {
+    // Where, never what: a panic's words may hold what was being worked on.
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(at) => eprintln!("edge-agent: panic at {at}"),
+        None => eprintln!("edge-agent: panic"),
+    }));
     // One TLS stack for the process; a second call would be the only failure.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command(Arguments::parse().command) {

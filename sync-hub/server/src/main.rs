@@ -33,6 +33,11 @@ use std::process::ExitCode;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> ExitCode {
+    // Where, never what: a panic's words may hold what was being worked on.
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(at) => eprintln!("sync-hub: panic at {at}"),
+        None => eprintln!("sync-hub: panic"),
+    }));
     // Only fails if a provider is installed already, and then it is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::Cli::parse().execute() {

@@ -12,7 +12,12 @@ const AHEAD_MAX_US: i64 = 120_000_000;
 /// corrected by its measured offset, else arrival. Nothing is measured after it arrives.
 pub(super) fn measured(clock: Clock, claim: Option<Timestamp>, offset_us: Option<i64>, arrived: Timestamp) -> (Timestamp, bool) {
     let (Some(claim), true) = (claim, clock != Clock::None) else { return (arrived, true) };
-    let corrected = claim.plus_micros(offset_us.unwrap_or(0).saturating_neg());
+    let offset = offset_us.unwrap_or(0);
+    // A monitor that kept its messages while it could not reach us looks just like one whose clock is behind. Where the zone
+    // is stated the time is believed, so that late data are charted when they were measured; the technician sees the offset.
+    // Nothing arrives before it is measured: a clock ahead is corrected.
+    let offset = if clock == Clock::Stated { offset.max(0) } else { offset };
+    let corrected = claim.plus_micros(offset.saturating_neg());
     if corrected < EARLIEST || corrected.micros_since(arrived) > AHEAD_MAX_US {
         return (arrived, false);
     }
@@ -49,6 +54,16 @@ mod tests {
         }
         assert_eq!(measured(Clock::Stated, Some(at("2026-11-22T10:00:03Z")), None, arrived), (arrived, true));
         assert_eq!(measured(Clock::None, Some(at("2026-11-22T09:00:00Z")), None, arrived), (arrived, true));
+    }
+
+    #[test]
+    fn messages_a_monitor_kept_while_away_are_charted_when_they_were_measured() {
+        let arrived = at("2026-11-22T10:00:00Z");
+        let kept = at("2026-11-22T09:59:00Z");
+        let offset = Some(kept.micros_since(arrived));
+        assert_eq!(measured(Clock::Stated, Some(kept), offset, arrived), (kept, true));
+        let ahead = at("2026-11-22T10:00:30Z");
+        assert_eq!(measured(Clock::Stated, Some(ahead), Some(ahead.micros_since(arrived)), arrived), (arrived, true));
     }
 
     #[test]

@@ -227,6 +227,14 @@ pub fn difference(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<Str
     out
 }
 
+/// Whether every change of a body is in the name of the author and run whose entry carries it: nobody edits as another.
+#[must_use]
+pub fn is_by(body: &Body, author: ReplicaId, run: RunId) -> bool {
+    let Body::Change(Change { changes, .. }) = body else { return true };
+    let actor = [author.0.as_slice(), &run.0].concat();
+    changes.iter().all(|bytes| change::read(bytes).is_ok_and(|change| change.actor_id().to_bytes() == actor))
+}
+
 /// The document a body belongs to, as (type, id).
 #[must_use]
 pub fn address(body: &Body) -> Option<(&str, &ResourceId)> {

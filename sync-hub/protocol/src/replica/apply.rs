@@ -128,6 +128,9 @@ pub(super) fn body(
 
 fn document(tx: &mut dyn Transaction, known: &mut Known, header: &Header, body: &Body, changes: &mut Changes) -> Result<(), Failed> {
     let Some((resource_type, id)) = document::address(body) else { return Ok(()) };
+    if !document::is_by(body, header.author, header.run) {
+        return Err(Failed::Content(format!("a change of {resource_type}/{id} cannot be read, or is in another author's name")));
+    }
     let held = tx.document(resource_type, id)?;
     let mut parts: Document = match &held {
         Some(held) if held.scope != header.scope => {
