@@ -35,6 +35,26 @@ pub struct SyncView {
     pub entries_acked: u64,
 }
 
+impl SyncView {
+    /// The line before anything has been counted.
+    #[must_use]
+    pub const fn before_contact(state: LinkState, since_ms: i64) -> Self {
+        Self {
+            state,
+            since_ms,
+            waiting: 0,
+            oldest_waiting_ms: None,
+            last_sync_ms: None,
+            digest_equal: None,
+            digest: String::new(),
+            problem: None,
+            entries_written: 0,
+            entries_sent: 0,
+            entries_acked: 0,
+        }
+    }
+}
+
 /// Whether the hub is reached. Offline is not an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

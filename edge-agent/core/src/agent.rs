@@ -101,7 +101,7 @@ impl Agent {
             set_up: false,
             manual: manual(),
             manual_seq: 0,
-            sync: unenrolled(now),
+            sync: SyncView::before_contact(LinkState::Unenrolled, now.wall.millis()),
             beds_changed: settings.beds.iter().cloned().collect(),
             beds_shown: BTreeMap::new(),
             to_score: BTreeSet::new(),
@@ -336,20 +336,4 @@ impl Agent {
 #[expect(clippy::expect_used, reason = "a constant with the shape of an id")]
 fn manual() -> DeviceId {
     MANUAL.parse().expect("a FHIR id")
-}
-
-fn unenrolled(now: Now) -> SyncView {
-    SyncView {
-        state: LinkState::Unenrolled,
-        since_ms: now.wall.millis(),
-        waiting: 0,
-        oldest_waiting_ms: None,
-        last_sync_ms: None,
-        digest_equal: None,
-        digest: String::new(),
-        problem: None,
-        entries_written: 0,
-        entries_sent: 0,
-        entries_acked: 0,
-    }
 }

@@ -69,21 +69,10 @@ pub async fn start(
     brought: mpsc::Sender<Brought>,
     enrolled: watch::Sender<Option<Enrolment>>,
 ) -> anyhow::Result<HubLink> {
-    let known = Enrolment::load(&data)?;
-    let hub = known.as_ref().map(|k| k.hub);
-    let first = SyncView {
-        state: if hub.is_some() { LinkState::Offline } else { LinkState::Unenrolled },
-        since_ms: clock::now().wall.millis(),
-        waiting: 0,
-        oldest_waiting_ms: None,
-        last_sync_ms: None,
-        digest_equal: None,
-        digest: String::new(),
-        problem: None,
-        entries_written: 0,
-        entries_sent: 0,
-        entries_acked: 0,
-    };
+    // An enrolment that cannot be read is the first round's to report: the ward starts without a hub.
+    let hub = Enrolment::load(&data).ok().flatten().map(|known| known.hub);
+    let state = if hub.is_some() { LinkState::Offline } else { LinkState::Unenrolled };
+    let first = SyncView::before_contact(state, clock::now().wall.millis());
     let (view, watching) = watch::channel(first);
     let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
     let worker =
@@ -302,5 +291,37 @@ pub async fn sync_now(link: &HubLink, wait: Duration) -> anyhow::Result<SyncView
     match tokio::time::timeout(wait, ended).await {
         Ok(view) => view,
         Err(_) => bail!("the session has not ended within {} s; it goes on", wait.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemEntropy;
+    use protocol::Replica;
+    use protocol::memory::MemoryStore;
+    use record::id::RunId;
+    use record::ledger::Identity;
+
+    fn recorder() -> Recorder {
+        let mut store = MemoryStore::default();
+        let identity = Identity::from_seed(&[1; 32]).expect("identity");
+        let replica = Replica::open(&mut store, identity, RunId([1; 8]), "test/1", clock::now(), &mut clock::dice).expect("open");
+        let reader = Arc::new(|| Err(protocol::StoreError::Other("no reader".to_owned())));
+        Recorder::start(replica, Box::new(store), reader, Arc::new(clock::now), Arc::new(SystemEntropy)).expect("thread").0
+    }
+
+    #[tokio::test]
+    async fn a_damaged_enrolment_does_not_keep_the_box_from_starting_and_is_named_on_the_sync_line() {
+        let directory = tempfile::tempdir().expect("directory");
+        std::fs::write(directory.path().join("hub.json"), "{ half a file").expect("write");
+        let (brought, _queue) = mpsc::channel(1);
+        let (enrolled, _watching) = watch::channel(None);
+        let link = start(recorder(), directory.path().to_owned(), LOOK_EVERY, brought, enrolled).await.expect("starts");
+        let mut view = link.view.clone();
+        let told = view.wait_for(|view| view.problem.is_some());
+        let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("in time").expect("runs").clone();
+        assert_eq!(told.state, LinkState::Offline);
+        assert!(told.problem.is_some_and(|why| why.contains("hub.json") && why.contains("enrol again")));
     }
 }

@@ -181,8 +181,8 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(at) => return offline::verify(&Config::load(&at.config)?),
         Command::Backup { at, to } => offline::backup(&Config::load(&at.config)?, &to)?,
         Command::Restore { at, from } => offline::restore(&Config::load(&at.config)?, &from)?,
-        Command::Decode { protocol, hex, file } => return offline::decode(&protocol, hex.as_deref(), file.as_deref()),
-        Command::Replay { capture, protocol } => return offline::replay(&capture, protocol.as_deref()),
+        Command::Decode { protocol, hex, file } => offline::decode(&protocol, hex.as_deref(), file.as_deref())?,
+        Command::Replay { capture, protocol } => offline::replay(&capture, protocol.as_deref())?,
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&run::openapi())?),
     }
     Ok(ExitCode::SUCCESS)

@@ -29,7 +29,7 @@ pub fn log(json: bool) {
 ///
 /// # Errors
 /// An unknown protocol, bad hex, a file that cannot be read.
-pub fn decode(protocol: &str, hex: Option<&str>, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub fn decode(protocol: &str, hex: Option<&str>, file: Option<&Path>) -> anyhow::Result<()> {
     let bytes = match (hex, file) {
         (Some(text), _) => {
             let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -39,14 +39,14 @@ pub fn decode(protocol: &str, hex: Option<&str>, file: Option<&Path>) -> anyhow:
         (None, None) => bail!("give --hex or --file"),
     };
     let outs = catalogue::decode(protocol, &bytes)?;
-    print(&mut std::io::stdout().lock(), None, None, &outs)
+    print(&mut std::io::stdout().lock(), None, &outs)
 }
 
 /// `replay`: a recording through its driver, as it was timed.
 ///
 /// # Errors
 /// A recording that cannot be read, or whose protocol is not known.
-pub fn replay(capture: &Path, protocol: Option<&str>) -> anyhow::Result<ExitCode> {
+pub fn replay(capture: &Path, protocol: Option<&str>) -> anyhow::Result<()> {
     let bytes = read(capture)?;
     let text = std::str::from_utf8(&bytes).ok().filter(|text| text.lines().all(|l| transport::capture::Line::parse(l).is_ok()));
     let said = text.and_then(|t| t.lines().find_map(|l| l.trim().strip_prefix("# protocol:"))).map(str::trim);
@@ -57,20 +57,18 @@ pub fn replay(capture: &Path, protocol: Option<&str>) -> anyhow::Result<ExitCode
     let mut out = std::io::stdout().lock();
     let Some(text) = text else {
         // Not a timed recording: the plain bytes of a stream.
-        return print(&mut out, None, None, &catalogue::decode(protocol, &bytes)?);
+        return print(&mut out, None, &catalogue::decode(protocol, &bytes)?);
     };
     let row = catalogue::protocol(protocol)?;
     let mut driver = (row.make)(&Profile::bare(protocol));
-    let mut code = print(&mut out, Some(0), None, &driver.handle(Monotonic(0), In::Connected))?;
+    print(&mut out, Some(0), &driver.handle(Monotonic(0), In::Connected))?;
     for (number, line) in text.lines().enumerate() {
         let line = transport::capture::Line::parse(line).with_context(|| format!("{}:{}", capture.display(), number + 1))?;
         let Some(line) = line else { continue };
         let outs = driver.handle(Monotonic(line.at_ms.saturating_mul(1000)), In::Bytes(line.channel, &line.bytes));
-        if print(&mut out, i64::try_from(line.at_ms).ok(), None, &outs)? != ExitCode::SUCCESS {
-            code = ExitCode::FAILURE;
-        }
+        print(&mut out, i64::try_from(line.at_ms).ok(), &outs)?;
     }
-    Ok(code)
+    Ok(())
 }
 
 fn by_extension(path: &Path) -> Option<&'static str> {
@@ -82,15 +80,15 @@ fn by_extension(path: &Path) -> Option<&'static str> {
 }
 
 /// Prints readings and waves; faults go to standard error and do not end anything.
-fn print(out: &mut impl Write, t_ms: Option<i64>, device: Option<&str>, outs: &[Out]) -> anyhow::Result<ExitCode> {
+fn print(out: &mut impl Write, t_ms: Option<i64>, outs: &[Out]) -> anyhow::Result<()> {
     for one in outs {
-        if let Some(line) = Line::of(t_ms, device, one) {
+        if let Some(line) = Line::of(t_ms, None, one) {
             writeln!(out, "{}", serde_json::to_string(&line)?)?;
         } else if let Out::Fault(fault) = one {
             eprintln!("fault: {fault}");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
