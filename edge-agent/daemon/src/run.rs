@@ -110,8 +110,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::spawn(bring(brought_queue, recorder.clone(), told.clone()));
     tokio::spawn(audit_of_commands(edge_store::Accounts::open(&directory.store_path(STORE), directory.store_key())?, recorder.clone()));
 
-    let (changed, changed_queue) = mpsc::unbounded_channel::<Vec<DocumentState>>();
-    tokio::spawn(forward(changed_queue, recorder.clone(), told.clone()));
+    let changed = told.clone();
     let surface = Surface {
         clock: Arc::clone(&clock),
         entropy: Arc::new(SystemEntropy),
@@ -123,9 +122,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             clock,
             program: "edge-agent",
             version: VERSION,
-            changed: Arc::new(move |documents| {
-                // The loop's end is the program's end.
-                let _ = changed.send(documents);
+            changed: Arc::new(move |replica, documents| {
+                for input in news(replica, documents) {
+                    // The loop never waits for the writer, so this wait ends; the loop's end is the program's end.
+                    let _ = changed.blocking_send(Told::Input(Box::new(input)));
+                }
             }),
         }),
         live: Some(Live { source: Arc::clone(&board) as _, limits: LiveLimits::default(), origins: Vec::new() }),
@@ -200,35 +201,28 @@ fn ready_line(
 
 /// What sync brought goes to the brain.
 async fn bring(mut queue: mpsc::Receiver<Brought>, recorder: Recorder, told: mpsc::Sender<Told>) {
-    while let Some(brought) = queue.recv().await {
-        if !brought.bindings.is_empty() && told.send(Told::Input(Box::new(Input::BindingsChanged(brought.bindings)))).await.is_err() {
-            return;
+    while let Some(Brought { bindings, documents, .. }) = queue.recv().await {
+        let mut inputs = Vec::new();
+        if !bindings.is_empty() {
+            inputs.push(Input::BindingsChanged(bindings));
         }
-        tell(brought.documents, &recorder, &told).await;
+        if !documents.is_empty() {
+            inputs.extend(recorder.write(move |desk| news(desk.replica, documents)).await.unwrap_or_default());
+        }
+        for input in inputs {
+            if told.send(Told::Input(Box::new(input))).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
-/// What FHIR wrote goes to the brain.
-async fn forward(mut queue: mpsc::UnboundedReceiver<Vec<DocumentState>>, recorder: Recorder, told: mpsc::Sender<Told>) {
-    while let Some(documents) = queue.recv().await {
-        tell(documents, &recorder, &told).await;
-    }
-}
-
-/// Tells the brain of documents; of a patient, the scope first.
-async fn tell(documents: Vec<DocumentState>, recorder: &Recorder, told: &mpsc::Sender<Told>) {
-    let patients: Vec<PatientId> =
-        documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse().ok()).collect();
-    if !patients.is_empty() {
-        let scopes = recorder.write(move |desk| patients.into_iter().filter_map(|p| desk.replica.scope_of(&p).map(|s| (p, s))).collect());
-        if let Ok(scopes) = scopes.await {
-            // The loop's end is the program's end.
-            let _ = told.send(Told::Input(Box::new(Input::Scopes(scopes)))).await;
-        }
-    }
-    if !documents.is_empty() {
-        let _ = told.send(Told::Input(Box::new(Input::Changed(documents)))).await;
-    }
+/// How the brain hears of documents: of a patient, the scope first.
+fn news(replica: &Replica, documents: Vec<DocumentState>) -> Vec<Input> {
+    let patients = documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse::<PatientId>().ok());
+    let scopes: Vec<_> = patients.filter_map(|p| replica.scope_of(&p).map(|scope| (p, scope))).collect();
+    let known = (!scopes.is_empty()).then_some(Input::Scopes(scopes));
+    known.into_iter().chain((!documents.is_empty()).then_some(Input::Changed(documents))).collect()
 }
 
 /// Takes the audit events that commands such as `user add` left, into the ledger.

@@ -35,9 +35,11 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 /// How many migrations the file has had, if it is a store this program can use.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     let say = |e| explain(e, path, format_args!("the schema of {}", path.display()));
-    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
-    let (application, version) = (number("application_id").map_err(say)?, number("user_version").map_err(say)?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(say)?;
+    // One statement sees one moment: another opener may be migrating meanwhile.
+    const STATE: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+        FROM pragma_application_id, pragma_user_version";
+    let state = connection.query_row(STATE, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let (application, version, tables): (i32, i32, i64) = state.map_err(say)?;
     if (application, version, tables) == (0, 0, 0) {
         return Ok(0);
     }

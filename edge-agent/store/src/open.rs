@@ -38,13 +38,27 @@ pub(crate) fn read_write(path: &Path, key: &[u8; 32]) -> Result<Connection, Stor
     make_private(path).map_err(|e| unopened(path, e))?;
     let connection = keyed(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     settle(&connection, path)?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(|e| explain(e, path, format_args!("journal of {}", path.display())))?;
+    let mode = write_ahead(&connection).map_err(|e| explain(e, path, format_args!("journal of {}", path.display())))?;
     if mode != "wal" {
         return Err(unopened(path, format!("the file system allows only journal mode {mode:?}, not WAL")));
     }
     Ok(connection)
+}
+
+/// Asks for the write-ahead log. Changing the mode upgrades a lock that another opener may hold as well; SQLite answers
+/// "busy" to that at once instead of waiting, so the waiting is done here.
+fn write_ahead(connection: &Connection) -> Result<String, rusqlite::Error> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) && waited < BUSY => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            mode => return mode,
+        }
+    }
 }
 
 /// Opens for reading what a running store has open for writing.

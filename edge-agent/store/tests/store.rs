@@ -106,17 +106,19 @@ fn a_store_of_a_newer_version_is_refused_by_name() {
 }
 
 #[test]
-fn two_that_open_a_new_store_at_once_both_get_it() {
+fn those_that_open_a_new_store_at_once_all_get_it() {
     let directory = tempfile::tempdir().expect("dir");
-    let path = directory.path().join("agent.db");
-    let openers: Vec<_> = (0..4)
-        .map(|_| {
-            let path = path.clone();
-            std::thread::spawn(move || SqliteStore::open(&path, &KEY).map(drop))
-        })
-        .collect();
-    for opener in openers {
-        opener.join().expect("thread").expect("open");
+    for round in 0..10 {
+        let path = directory.path().join(format!("{round}.db"));
+        let gate = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    gate.wait();
+                    SqliteStore::open(&path, &KEY).map(drop).expect("open");
+                });
+            }
+        });
     }
 }
 

@@ -108,15 +108,16 @@ fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<boo
     let config = &hub.config;
     let seen = hub.seen.subscribe();
     let told = Arc::downgrade(hub);
+    let runtime = tokio::runtime::Handle::current();
     let records = Records {
         recorder: hub.recorder.clone(),
         clock: Arc::new(clock::now),
         program: "sync-hub",
         version: VERSION,
-        changed: Arc::new(move |documents| {
+        changed: Arc::new(move |_, documents| {
             let ids: Vec<_> = documents.into_iter().filter(|d| d.resource_type == crate::hub::ALERT).map(|d| d.id).collect();
             if let Some(hub) = told.upgrade().filter(|_| !ids.is_empty()) {
-                tokio::spawn(async move {
+                runtime.spawn(async move {
                     if let Err(error) = hub.load_alerts(Some(ids)).await {
                         tracing::warn!(%error, "an alert that was changed cannot be read");
                     }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use protocol::commit::DocumentState;
 use protocol::reader::StoreReader;
 use protocol::replica::CommitError;
-use protocol::{Commit, Draft, Store, StoreError, Where};
+use protocol::{Commit, Draft, Replica, Store, StoreError, Where};
 use record::fhir::{self, Context, Intent, Issue, Outcome, Place, Reply, Step, operation_outcome, written};
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
@@ -16,8 +16,9 @@ use record::time::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Told of every document a FHIR write changed, once it is durable.
-pub type Changed = Arc<dyn Fn(Vec<DocumentState>) + Send + Sync>;
+/// Told of every document a FHIR write changed once it is durable, on the writer's thread: in the order of the commits, and
+/// before whoever asked for the write is answered, so that what they do next meets a program that knows.
+pub type Changed = Arc<dyn Fn(&Replica, Vec<DocumentState>) + Send + Sync>;
 
 /// The FHIR of a program that keeps a replica.
 pub struct Records {
@@ -71,19 +72,19 @@ impl Records {
     async fn write(&self, asked: fhir::Request, writer: Writer, base_url: String) -> FhirReply {
         let (program, version) = (self.program, self.version);
         let at = base_url.clone();
-        let done = self.recorder.write(move |desk| {
+        let changed = Arc::clone(&self.changed);
+        let done = self.recorder.write(move |mut desk| {
             let now = desk.now.wall;
             let context = Context { base_url: &at, now, program, version };
-            carry_out(desk, &asked, &writer, &context)
+            let (reply, touched, documents) = carry_out(&mut desk, &asked, &writer, &context)?;
+            let audited = !documents.is_empty();
+            if audited {
+                changed(desk.replica, documents);
+            }
+            Ok((reply, touched, audited))
         });
         match done.await {
-            Ok(Ok((reply, touched, documents))) => {
-                let audited = !documents.is_empty();
-                if audited {
-                    (self.changed)(documents);
-                }
-                http(reply, &base_url, touched, audited)
-            }
+            Ok(Ok((reply, touched, audited))) => http(reply, &base_url, touched, audited),
             Ok(Err(error)) => commit_failed(&error),
             Err(busy) => refused(StatusCode::SERVICE_UNAVAILABLE, "throttled", &busy.to_string()),
         }
@@ -97,7 +98,7 @@ fn run(store: &mut dyn Store, asked: &fhir::Request, context: &Context<'_>) -> R
 
 type Done = (Reply, Vec<String>, Vec<DocumentState>);
 
-fn carry_out(desk: Desk<'_>, asked: &fhir::Request, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
+fn carry_out(desk: &mut Desk<'_>, asked: &fhir::Request, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
     let outcome = run(desk.store, asked, context)?;
     let intent = match outcome.step {
         Step::Reply(reply) => return Ok((reply, outcome.touched, Vec::new())),
