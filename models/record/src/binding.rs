@@ -87,6 +87,13 @@ impl Bindings {
         self.by_id.values().map(|(_, binding)| binding)
     }
 
+    /// Whether no binding begins or ends after `from` and up to `to`: whose a device's samples are is the same all the while.
+    #[must_use]
+    pub fn is_settled(&self, from: Timestamp, to: Timestamp) -> bool {
+        let between = |at: Timestamp| from < at && at <= to;
+        !self.iter().any(|binding| between(binding.from) || binding.until.is_some_and(between))
+    }
+
     /// The bindings that cover a moment.
     pub fn at(&self, at: Timestamp) -> impl Iterator<Item = &Binding> {
         self.iter().filter(move |binding| binding.covers(at))

@@ -55,16 +55,11 @@ impl Decimal {
             self.mantissa as f64 * 10f64.powi(i32::from(self.exponent))
         }
     }
-    /// A JSON number: whole where the notation has no fraction.
+    /// A JSON number of the same digits.
     #[must_use]
     pub fn to_json(self) -> serde_json::Value {
-        if self.exponent >= 0 {
-            let whole = 10i64.checked_pow(u32::from(self.exponent.unsigned_abs())).and_then(|p| self.mantissa.checked_mul(p));
-            if let Some(whole) = whole {
-                return whole.into();
-            }
-        }
-        self.to_f64().into()
+        // What a decimal prints is a JSON number.
+        self.to_string().parse().map_or(serde_json::Value::Null, serde_json::Value::Number)
     }
 }
 
@@ -123,7 +118,11 @@ impl FromStr for Decimal {
             return Err(refuse());
         }
         let mantissa: i64 = format!("{whole}{fraction}").parse().map_err(|_| refuse())?;
-        let exponent = i8::try_from(power - fraction.len() as i16).ok().filter(|e| (-18..=18).contains(e)).ok_or_else(refuse)?;
+        let exponent = power
+            .checked_sub(fraction.len() as i16)
+            .and_then(|e| i8::try_from(e).ok())
+            .filter(|e| (-18..=18).contains(e))
+            .ok_or_else(refuse)?;
         Ok(Self { mantissa: if negative { -mantissa } else { mantissa }, exponent })
     }
 }
@@ -164,6 +163,7 @@ mod tests {
         assert_eq!(Decimal::new(9665, -2).to_string(), "96.65");
         assert_eq!(Decimal::new(5, 2).to_string(), "500");
         assert_eq!(serde_json::to_string(&Decimal::new(370, -1)).expect("json"), "37.0");
+        assert_eq!(Decimal::new(3660, -2).to_json().to_string(), "36.60");
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "1.2.3", "NaN", "1e99", "1234567890123456789", "١"] {
+        for text in ["", "-", ".", "1.2.3", "NaN", "1e99", "1.5e-32768", "1234567890123456789", "١"] {
             assert!(text.parse::<Decimal>().is_err(), "{text}");
         }
     }

@@ -95,6 +95,26 @@ bytes_id!(
     32
 );
 
+impl ScopeId {
+    /// The id of a scope that `creator` begins: random, and bound to the creator, so that nobody else can claim to have begun it.
+    #[must_use]
+    pub fn begun_by(creator: ReplicaId, nonce: [u8; 8]) -> Self {
+        let bound = crate::ledger::entry::sha256(&[b"lamplight/scope/1", &creator.0, &nonce]);
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&nonce);
+        id[8..].copy_from_slice(&bound.0[..8]);
+        Self(id)
+    }
+
+    /// Whether a replica has begun this scope.
+    #[must_use]
+    pub fn is_begun_by(self, creator: ReplicaId) -> bool {
+        let mut nonce = [0; 8];
+        nonce.copy_from_slice(&self.0[..8]);
+        Self::begun_by(creator, nonce) == self
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -185,6 +205,13 @@ pub fn is_fhir_id(text: &str) -> bool {
 #[must_use]
 pub fn new_resource_id(entropy: [u8; 16]) -> ResourceId {
     ResourceId(uuid::Builder::from_random_bytes(entropy).into_uuid().to_string())
+}
+
+/// All zero: of nothing.
+impl Default for Hash {
+    fn default() -> Self {
+        Self([0; 32])
+    }
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn url(base_url: &str, resource_type: &str, used: &[(String, String)], cursor: O
     out
 }
 
-fn encode(text: &str, out: &mut String) {
+pub(super) fn encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:,/".contains(&byte) {
             out.push(char::from(byte));

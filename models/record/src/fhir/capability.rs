@@ -36,16 +36,34 @@ fn resource(row: &Resource) -> Value {
     let common = if row.lives == Lives::Series { COMMON.get(..1).unwrap_or_default() } else { COMMON };
     let parameters: Vec<Value> = common.iter().chain(row.search).map(parameter).collect();
     let documents = row.lives != Lives::Series;
-    json!({
+    let mut statement = json!({
         "type": row.name,
         "interaction": interactions,
         "versioning": if documents { "versioned-update" } else { "no-version" },
-        "readHistory": false,
+        "readHistory": documents,
         "updateCreate": false,
         "conditionalCreate": documents,
         "conditionalDelete": "not-supported",
         "searchParam": parameters,
-    })
+    });
+    if row.lives == Lives::OwnPatientScope {
+        statement["operation"] = json!([
+            {
+                "name": "match", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-match",
+                "documentation": "POST Patient answers 409 with the candidates where one is certain or probable, unless _confirm-new=true.",
+            },
+            {
+                "name": "merge", "definition": "urn:lamplight:fhir:operation:patient-merge",
+                "documentation": "Parameters source-patient and target-patient (valueReference): links both. What is kept about the \
+                    source is found through the target.",
+            },
+            {
+                "name": "unmerge", "definition": "urn:lamplight:fhir:operation:patient-unmerge",
+                "documentation": "Parameters as of merge: takes both links away again.",
+            },
+        ]);
+    }
+    statement
 }
 
 fn parameter(parameter: &Parameter) -> Value {

@@ -6,7 +6,7 @@ use super::moment::Span;
 use super::outcome::Issue;
 use super::resources::{Kind, Lives, Resource};
 use super::search::{self, Filter, Modifier, Prefix, Search, Wanted};
-use super::{Context, DocumentQuery, ObservationId, Outcome, Reader, Reply, Request, VitalsQuery, observation};
+use super::{Context, DocumentQuery, ObservationId, Outcome, Reader, Reply, Request, VitalsQuery, links, observation};
 use crate::id::{PatientId, ResourceId};
 use crate::time::Timestamp;
 use serde_json::Value;
@@ -27,10 +27,17 @@ pub(super) fn search<R: Reader>(
     context: &Context<'_>,
 ) -> Result<Outcome, R::Error> {
     let strict = request.prefer.as_deref().is_some_and(|prefer| prefer.replace(' ', "").contains("handling=strict"));
-    let search = match search::parse(row, &request.query, strict, context.base_url, context.now) {
+    let mut search = match search::parse(row, &request.query, strict, context.base_url, context.now) {
         Ok(search) => search,
         Err(issues) => return Ok(Outcome::refused_all(400, &issues)),
     };
+    search.patients = match one_patient(&search.filters) {
+        Some(patient) => links::with_replaced(&patient, reader, context)?,
+        None => Vec::new(),
+    };
+    if row.lives != Lives::Series {
+        name_all(&mut search);
+    }
     let found = if row.lives == Lives::Series {
         vitals(&search, reader)?
     } else if let Some(ids) = named_ids(&search.filters) {
@@ -79,7 +86,7 @@ fn scan<R: Reader>(
     context: &Context<'_>,
     mut take: impl FnMut(&str, Value) -> bool,
 ) -> Result<Option<String>, R::Error> {
-    let mut query = DocumentQuery { resource_type: row.name, patient: one_patient(&search.filters), after, limit: BATCH };
+    let mut query = DocumentQuery { patients: enough(search), after, ..DocumentQuery::of(row.name, BATCH) };
     let mut looked_at = 0;
     loop {
         let batch = reader.documents(&query)?;
@@ -191,6 +198,19 @@ fn named_ids(filters: &[Filter]) -> Option<BTreeSet<String>> {
     Some(filter.values.iter().filter_map(id).collect())
 }
 
+/// Whoever asks for a patient is shown what is kept about those whom it replaces too.
+fn name_all(search: &mut Search) {
+    let [_, replaced @ ..] = search.patients.as_slice() else { return };
+    for filter in search.filters.iter_mut().filter(|filter| matches!(filter.parameter.name, "patient" | "subject")) {
+        filter.values.extend(replaced.iter().map(|patient| Wanted::Reference(format!("Patient/{patient}"))));
+    }
+}
+
+/// The patients whose scopes are enough.
+fn enough(search: &Search) -> Vec<PatientId> {
+    if search.patients.is_empty() { one_patient(&search.filters).into_iter().collect() } else { search.patients.clone() }
+}
+
 /// The patient all results must be about, if the filters name one.
 fn one_patient(filters: &[Filter]) -> Option<PatientId> {
     let named = |filter: &&Filter| matches!(filter.parameter.name, "patient" | "subject") && filter.modifier == Modifier::None;
@@ -232,7 +252,19 @@ fn vitals<R: Reader>(search: &Search, reader: &mut R) -> Result<Found, R::Error>
             let patients = found.iter().map(|vital| vital.patient.to_string()).collect();
             (found, patients)
         }
-        Ask::Range(query) => (reader.vitals(&query)?, BTreeSet::from([query.patient.to_string()])),
+        Ask::Range(query) => {
+            let mut found = reader.vitals(&query)?;
+            let replaced = search.patients.get(1..).unwrap_or_default();
+            for patient in replaced {
+                found.extend(reader.vitals(&VitalsQuery { patient: patient.clone(), ..query.clone() })?);
+            }
+            if !replaced.is_empty() {
+                // Each patient's are in order already; together they are put in order and cut again.
+                found = query.in_order(found);
+            }
+            let patients = std::iter::once(&query.patient).chain(replaced).map(PatientId::to_string).collect();
+            (found, patients)
+        }
     };
     let limit = if search.count_only { LOOKED_AT_MAX } else { search.count };
     let more = page.len() > limit;

@@ -2,7 +2,10 @@
 
 use super::outcome::{Issue, quoted};
 use super::resources::{self, Interaction, Lives, RESOURCES, Resource};
-use super::{Context, Method, ObservationId, Outcome, Reader, Reply, Request, capability_statement, find, observation, write};
+use super::{
+    Context, Method, ObservationId, Outcome, Reader, Reply, Request, capability_statement, duplicates, find, history, links, observation,
+    write,
+};
 use crate::id::ResourceId;
 
 /// Answers a request, or says what to write. What is wrong with the request is in the [`Outcome`].
@@ -33,6 +36,15 @@ pub fn handle<R: Reader>(request: &Request, reader: &mut R, context: &Context<'_
     match (request.method, path.as_slice()) {
         (Method::Get, [_]) | (Method::Post, [_, "_search"]) => find::search(row, request, reader, context),
         (Method::Get, [_, id]) => read(row, id, reader),
+        (Method::Get, [_, id, "_history"]) if row.allows(Interaction::History) => history::instance(row, id, request, reader, context),
+        (Method::Get, [_, id, "_history", version]) if row.allows(Interaction::VersionRead) => history::vread(row, id, version, reader),
+        (Method::Post, [_, "$match"]) if row.lives == Lives::OwnPatientScope => duplicates::r#match(request, reader, context),
+        (Method::Post, [_, "$merge"]) if row.lives == Lives::OwnPatientScope => {
+            links::act(links::Act::Merge, row, request, reader, context)
+        }
+        (Method::Post, [_, "$unmerge"]) if row.lives == Lives::OwnPatientScope => {
+            links::act(links::Act::Unmerge, row, request, reader, context)
+        }
         (Method::Post, [_]) if row.allows(Interaction::Create) => write::create(row, request, reader, context),
         (Method::Put, [_, id]) if row.allows(Interaction::Update) => write::update(row, id, request, reader, context),
         (Method::Post | Method::Put | Method::Delete, [_] | [_, _]) => {

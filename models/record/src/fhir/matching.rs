@@ -127,7 +127,7 @@ pub(super) fn relative<'a>(text: &'a str, base_url: &str) -> &'a str {
 }
 
 /// Lower case without the marks of Latin letters, so that "Jose" finds "José".
-fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).filter(|c| !('\u{300}'..='\u{36f}').contains(c)).map(plain).collect()
 }
 

@@ -14,8 +14,13 @@
 
 mod bundle;
 pub mod capability;
+pub mod conflicts;
+pub mod duplicates;
 mod find;
 mod handle;
+mod history;
+pub mod identity;
+mod links;
 mod matching;
 pub mod moment;
 pub mod observation;
@@ -35,9 +40,10 @@ pub use outcome::{Issue, operation_outcome};
 pub use patient::PatientView;
 pub use validate::validate;
 pub use vital::{ObservationId, Vital, VitalsQuery, group};
+use write::version_of;
 pub use write::written;
 
-use crate::document::Shown;
+use crate::document::{Document, Shown};
 use crate::id::{PatientId, ResourceId};
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -51,7 +57,7 @@ pub struct Request {
     pub path: Vec<String>,
     /// Query parameters, decoded, in order; of `POST …/_search` those of the form body too.
     pub query: Vec<(String, String)>,
-    /// `If-Match`.
+    /// `If-Match`, as sent: `*`, or versions, each with or without `W/` and quotes.
     pub if_match: Option<String>,
     /// `If-None-Exist`, read as a query.
     pub if_none_exist: Option<Vec<(String, String)>>,
@@ -93,6 +99,11 @@ pub trait Reader {
     /// # Errors
     /// The store's.
     fn document(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<Value>, Self::Error>;
+    /// The parts of one document, for its history and its conflicts.
+    ///
+    /// # Errors
+    /// The store's.
+    fn parts(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<Document>, Self::Error>;
     /// Documents by filter, ids ascending by byte.
     ///
     /// # Errors
@@ -115,12 +126,24 @@ pub trait Reader {
 pub struct DocumentQuery {
     /// FHIR resource type.
     pub resource_type: &'static str,
-    /// Those of this patient are enough; more may be given, they are sifted.
-    pub patient: Option<PatientId>,
+    /// Those of these patients are enough, of anybody if none is named; more may be given, they are sifted.
+    pub patients: Vec<PatientId>,
+    /// Those in which values wait for a choice are enough; more may be given, they are sifted.
+    pub conflicted: bool,
+    /// Those with one of these [`identity::keys`] are enough, all if none is named; more may be given, they are sifted.
+    pub keys: Vec<i64>,
     /// Only ids after this one.
     pub after: Option<String>,
     /// At most this many.
     pub limit: usize,
+}
+
+impl DocumentQuery {
+    /// The first of a type.
+    #[must_use]
+    pub const fn of(resource_type: &'static str, limit: usize) -> Self {
+        Self { resource_type, patients: Vec::new(), conflicted: false, keys: Vec::new(), after: None, limit }
+    }
 }
 
 /// What came of a request.
@@ -128,7 +151,7 @@ pub struct DocumentQuery {
 pub struct Outcome {
     /// What to do.
     pub step: Step,
-    /// For the audit trail: `read`, `search`, `create`, `update`, `capabilities`, `refused`.
+    /// For the audit trail: `read`, `search`, `history`, `create`, `update`, `merge`, `unmerge`, `capabilities`, `refused`.
     pub action: &'static str,
     /// For the audit trail: references to what was seen or is to be written.
     pub touched: Vec<String>,
@@ -171,16 +194,25 @@ pub enum Intent {
         place: Place,
     },
     /// Change elements of a document.
-    Update {
-        /// FHIR resource type.
-        resource_type: &'static str,
-        /// Which.
-        id: ResourceId,
-        /// Elements to set, or to remove where `Null`.
-        elements: Map<String, Value>,
-        /// The version it must still have when it is written; else 412.
-        if_match: Option<String>,
+    Update(Update),
+    /// Change several documents as one act; the first is answered with.
+    Together {
+        /// What to change.
+        updates: Vec<Update>,
     },
+}
+
+/// A change of one document.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Update {
+    /// FHIR resource type.
+    pub resource_type: &'static str,
+    /// Which.
+    pub id: ResourceId,
+    /// Elements to set, or to remove where `Null`.
+    pub elements: Map<String, Value>,
+    /// The version it must still have when it is written; else 412.
+    pub if_match: Option<String>,
 }
 
 /// The ledger scope of a new document.

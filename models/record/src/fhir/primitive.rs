@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Longest string, bytes.
 const STRING_MAX: usize = 1024 * 1024;
+/// Longest decimal, characters: more than twice the digits FHIR asks for.
+const DECIMAL_MAX: usize = 40;
 
 /// What JSON a primitive must be; `None` if it is.
 pub(super) fn wrong_json(primitive: Primitive, value: &Value) -> Option<&'static str> {
@@ -23,7 +25,9 @@ pub(super) fn wrong_json(primitive: Primitive, value: &Value) -> Option<&'static
 pub(super) fn wrong_format(primitive: Primitive, value: &Value) -> Option<&'static str> {
     let whole = |from: i64| !value.as_i64().is_some_and(|n| (from..=i64::from(i32::MAX)).contains(&n));
     match primitive {
-        Primitive::Boolean | Primitive::Decimal => return None,
+        Primitive::Boolean => return None,
+        // Kept digit by digit, so that their number must have an end.
+        Primitive::Decimal => return (value.to_string().len() > DECIMAL_MAX).then_some("a number of at most 40 characters"),
         Primitive::Integer => return whole(i64::from(i32::MIN)).then_some("a whole number of 32 bits"),
         Primitive::UnsignedInt => return whole(0).then_some("a whole number, 0 or more"),
         Primitive::PositiveInt => return whole(1).then_some("a whole number, 1 or more"),
@@ -134,6 +138,8 @@ mod tests {
         assert!(!ok(Primitive::Oid, json!("urn:oid:1.02")) && !ok(Primitive::Oid, json!("1.2.3")));
         assert!(ok(Primitive::Base64Binary, json!("QUJD")) && !ok(Primitive::Base64Binary, json!("QUJ")));
         assert!(ok(Primitive::Integer, json!(-3)) && !ok(Primitive::Integer, json!(1.5)) && !ok(Primitive::PositiveInt, json!(0)));
+        let digits = |text: &str| serde_json::from_str::<Value>(text).expect("number");
+        assert!(ok(Primitive::Decimal, digits("1.10")) && !ok(Primitive::Decimal, digits(&format!("1.{}", "0".repeat(40)))));
         assert!(ok(Primitive::Decimal, json!(36.6)) && !ok(Primitive::Decimal, json!("36.6")));
         assert!(!ok(Primitive::String, json!("")) && !ok(Primitive::String, json!("a\u{0}b")) && !ok(Primitive::String, json!(" ")));
     }

@@ -1,7 +1,7 @@
 //! The resource table: one row a FHIR resource type. To add a type, add a row here and its elements in
 //! [`super::structure`].
 
-use super::structure::{DETECTED_ISSUE, DEVICE, ENCOUNTER, OBSERVATION, PATIENT, Structure};
+use super::structure::{ALLERGY_INTOLERANCE, DETECTED_ISSUE, DEVICE, ENCOUNTER, MEDICATION_REQUEST, OBSERVATION, PATIENT, Structure};
 
 /// A resource type as kept and served.
 #[derive(Debug)]
@@ -44,6 +44,10 @@ pub enum Interaction {
     Create,
     /// `PUT Type/id`
     Update,
+    /// `GET Type/id/_history`
+    History,
+    /// `GET Type/id/_history/version`
+    VersionRead,
 }
 
 impl Interaction {
@@ -55,6 +59,8 @@ impl Interaction {
             Self::Search => "search-type",
             Self::Create => "create",
             Self::Update => "update",
+            Self::History => "history-instance",
+            Self::VersionRead => "vread",
         }
     }
 }
@@ -109,7 +115,8 @@ macro_rules! parameter {
     };
 }
 
-const ALL: &[Interaction] = &[Interaction::Read, Interaction::Search, Interaction::Create, Interaction::Update];
+const ALL: &[Interaction] =
+    &[Interaction::Read, Interaction::VersionRead, Interaction::Update, Interaction::History, Interaction::Create, Interaction::Search];
 const NEVER_DELETED: &str =
     "a clinical record is not deleted: update the resource to entered-in-error (a Patient to active = false) instead";
 
@@ -177,6 +184,39 @@ pub static RESOURCES: &[Resource] = &[
             parameter!("identified", Date, "DetectedIssue-identified", ["identifiedDateTime", "identifiedPeriod"]),
         ],
         structure: &DETECTED_ISSUE,
+        advice: NEVER_DELETED,
+    },
+    Resource {
+        name: "AllergyIntolerance",
+        lives: Lives::PatientCompartment("patient"),
+        interactions: ALL,
+        search: &[
+            parameter!("patient", Reference, "clinical-patient", ["patient"]),
+            parameter!("identifier", Token, "clinical-identifier", ["identifier"]),
+            parameter!("code", Token, "clinical-code", ["code", "reaction.substance"]),
+            parameter!("clinical-status", Token, "AllergyIntolerance-clinical-status", ["clinicalStatus"]),
+            parameter!("verification-status", Token, "AllergyIntolerance-verification-status", ["verificationStatus"]),
+            parameter!("criticality", Token, "AllergyIntolerance-criticality", ["criticality"]),
+            parameter!("category", Token, "AllergyIntolerance-category", ["category"]),
+            parameter!("date", Date, "clinical-date", ["recordedDate"]),
+        ],
+        structure: &ALLERGY_INTOLERANCE,
+        advice: "a clinical record is not deleted: update its verificationStatus to entered-in-error instead",
+    },
+    Resource {
+        name: "MedicationRequest",
+        lives: Lives::PatientCompartment("subject"),
+        interactions: ALL,
+        search: &[
+            parameter!("patient", Reference, "clinical-patient", ["subject"]),
+            parameter!("subject", Reference, "MedicationRequest-subject", ["subject"]),
+            parameter!("identifier", Token, "clinical-identifier", ["identifier"]),
+            parameter!("code", Token, "clinical-code", ["medicationCodeableConcept"]),
+            parameter!("status", Token, "medications-status", ["status"]),
+            parameter!("intent", Token, "MedicationRequest-intent", ["intent"]),
+            parameter!("authoredon", Date, "MedicationRequest-authoredon", ["authoredOn"]),
+        ],
+        structure: &MEDICATION_REQUEST,
         advice: NEVER_DELETED,
     },
     Resource {

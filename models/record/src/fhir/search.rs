@@ -4,6 +4,7 @@ use super::moment::{Moment, Span};
 use super::outcome::{Issue, quoted};
 use super::resources::{Kind, Lives, Parameter, Resource};
 use super::validate::referenced_type;
+use crate::id::PatientId;
 use crate::time::Timestamp;
 
 /// Most parameters of one search.
@@ -32,6 +33,8 @@ pub struct Search {
     pub count_only: bool,
     /// Parameters understood, for the self link; without the cursor.
     pub used: Vec<(String, String)>,
+    /// The patient the filters name and those whom it replaces; filled in by whoever can read links.
+    pub patients: Vec<PatientId>,
 }
 
 /// One parameter: any of its values must hold.
@@ -118,7 +121,15 @@ pub fn parse(
     base_url: &str,
     now: Timestamp,
 ) -> Result<Search, Vec<Issue>> {
-    let mut search = Search { filters: Vec::new(), count: COUNT_DEFAULT, sort: None, cursor: None, count_only: false, used: Vec::new() };
+    let mut search = Search {
+        filters: Vec::new(),
+        count: COUNT_DEFAULT,
+        sort: None,
+        cursor: None,
+        count_only: false,
+        used: Vec::new(),
+        patients: Vec::new(),
+    };
     let mut issues = Vec::new();
     if query.len() > PARAMETERS_MAX {
         return Err(vec![Issue::error("too-costly", format!("at most {PARAMETERS_MAX} search parameters"))]);

@@ -88,6 +88,8 @@ impl Walk {
             let present = types.iter().filter(|(suffix, _)| has(&format!("{}{suffix}", element.name))).count();
             if present > 1 {
                 self.error("structure", &format!("{path}.{}", element.name), format!("{}[x] may have one type only", element.name));
+            } else if present == 0 && element.required {
+                self.error("required", &format!("{path}.{}", element.name), format!("{}[x] is required", element.name));
             }
         } else if element.required && !has(element.name) {
             self.error("required", &format!("{path}.{}", element.name), format!("{} is required", element.name));

@@ -114,7 +114,11 @@ impl VitalsQuery {
     /// The answer, out of all vitals that may belong to it. What is both sealed and still in the journal counts once.
     #[must_use]
     pub fn select(&self, vitals: impl IntoIterator<Item = Vital>) -> Vec<Vital> {
-        let mut taken: Vec<Vital> = vitals.into_iter().filter(|vital| self.takes(vital)).collect();
+        self.in_order(vitals.into_iter().filter(|vital| self.takes(vital)).collect())
+    }
+
+    /// Vitals that were found, whoever's, in the order asked for, each once, cut at the limit.
+    pub(super) fn in_order(&self, mut taken: Vec<Vital>) -> Vec<Vital> {
         taken.sort_by_key(Vital::id);
         taken.dedup_by_key(|vital| vital.id());
         if self.newest_first {

@@ -5,8 +5,8 @@ use super::matching::relative;
 use super::outcome::{Issue, quoted};
 use super::resources::{Lives, Resource};
 use super::validate::validate;
-use super::{Context, Intent, Outcome, Place, Reader, Reply, Request, Step, find, search};
-use crate::document::{DOCUMENT_LIMIT, DocumentError, canonical_json, difference};
+use super::{Context, Intent, Outcome, Place, Reader, Reply, Request, Step, Update, duplicates, find, search};
+use crate::document::{DOCUMENT_LIMIT, DocumentError, POLICIES, canonical_json, difference, strip};
 use crate::id::{PatientId, ResourceId};
 use serde_json::{Map, Value};
 
@@ -30,8 +30,13 @@ pub(super) fn create<R: Reader>(
         Ok(place) => place,
         Err(issue) => return Ok(Outcome::refused(422, issue)),
     };
+    if place == Place::NewPatient
+        && let Some(refused) = duplicates::before_create(request, &Value::Object(object.clone()), reader)?
+    {
+        return Ok(refused);
+    }
     object.remove("id");
-    strip_version(&mut object);
+    strip(&mut object);
     let touched = match &place {
         Place::Patient(patient) => vec![format!("Patient/{patient}")],
         _ => Vec::new(),
@@ -67,8 +72,8 @@ pub(super) fn update<R: Reader>(
         return Ok(Outcome { touched, ..Outcome::refused(404, issue) });
     };
     let version = held.get("meta").and_then(|meta| meta.get("versionId")).and_then(Value::as_str).unwrap_or_default();
-    let if_match = request.if_match.as_deref().map(version_of);
-    if if_match.is_some_and(|wanted| wanted != version) {
+    let if_match = request.if_match.as_deref().map(|wanted| version_of(wanted, version));
+    if if_match == Some(None) {
         let text = format!("it has changed since: its version is {version}; read it again and repeat the change");
         return Ok(Outcome { touched, ..Outcome::refused(412, Issue::error("conflict", text)) });
     }
@@ -78,15 +83,16 @@ pub(super) fn update<R: Reader>(
     if let Err(issue) = place(row, &new, reader, context)? {
         return Ok(Outcome { touched, ..Outcome::refused(422, issue) });
     }
-    let mut old = held.clone();
-    strip_version(&mut old);
-    let elements = difference(&old, &new);
+    if let Some(issue) = goes_back(row, &held, &new) {
+        return Ok(Outcome { touched, ..Outcome::refused(422, issue) });
+    }
+    let elements = difference(&held, &new);
     if elements.is_empty() {
         return Ok(Outcome::reply("update", Reply::resource(200, Value::Object(held)), touched));
     }
-    let if_match = if_match.map(str::to_owned);
-    let intent = Intent::Update { resource_type: row.name, id, elements, if_match };
-    Ok(Outcome { step: Step::Write(intent), action: "update", touched })
+    let if_match = if_match.flatten().map(str::to_owned);
+    let update = Update { resource_type: row.name, id, elements, if_match };
+    Ok(Outcome { step: Step::Write(Intent::Update(update)), action: "update", touched })
 }
 
 /// The answer once an intent has been carried out; `resource` is the document as it then stands.
@@ -94,7 +100,7 @@ pub(super) fn update<R: Reader>(
 pub fn written(intent: &Intent, resource: &Value, context: &Context<'_>) -> Reply {
     let reply = Reply::resource(200, resource.clone());
     match intent {
-        Intent::Update { .. } => reply,
+        Intent::Update(_) | Intent::Together { .. } => reply,
         Intent::Create { resource_type, .. } => {
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
             let id = text(resource.get("id"));
@@ -208,18 +214,17 @@ fn moved(row: &Resource, held: &Map<String, Value>, new: &Map<String, Value>, co
     None
 }
 
-/// `W/"3"`, `"3"` and `3` all name version 3.
-fn version_of(header: &str) -> &str {
-    header.trim().trim_start_matches("W/").trim_matches('"')
+/// A status that would go back: what is over or was entered in error is not taken up again.
+fn goes_back(row: &Resource, held: &Map<String, Value>, new: &Map<String, Value>) -> Option<Issue> {
+    let (old, new) = (held.get("status")?, new.get("status")?);
+    POLICIES.goes_back(row.name, "status", old, new).then(|| {
+        let text = format!("the status does not go back from {old} to {new}: create a new {}", row.name);
+        Issue::error("business-rule", text).at(format!("{}.status", row.name))
+    })
 }
 
-/// Drops what the server itself writes into `meta`.
-fn strip_version(object: &mut Map<String, Value>) {
-    if let Some(Value::Object(meta)) = object.get_mut("meta") {
-        meta.remove("versionId");
-        meta.remove("lastUpdated");
-        if meta.is_empty() {
-            object.remove("meta");
-        }
-    }
+/// `held`, if the header names it: `*` names any, `W/"3"`, `"3"` and `3` all name version 3, and a list any of its own.
+pub(super) fn version_of<'a>(header: &str, held: &'a str) -> Option<&'a str> {
+    let named = |one: &str| one.trim() == "*" || one.trim().trim_start_matches("W/").trim_matches('"') == held;
+    header.split(',').any(named).then_some(held)
 }

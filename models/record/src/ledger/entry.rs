@@ -17,29 +17,56 @@ pub struct Kind(pub u16);
 impl Kind {
     /// First entry of a run: names the heads it continues.
     pub const RUN_START: Self = Self(1);
-    /// A document's beginning.
-    pub const GENESIS: Self = Self(2);
-    /// Changes of a document.
-    pub const CHANGE: Self = Self(3);
+    /// What one commit does to documents of the scope.
+    pub const DOCUMENTS: Self = Self(2);
     /// A segment of numerics.
-    pub const NUMERICS: Self = Self(4);
+    pub const NUMERICS: Self = Self(3);
     /// A segment of waveforms.
-    pub const WAVES: Self = Self(5);
+    pub const WAVES: Self = Self(4);
     /// A device–bed or bed–patient interval.
-    pub const BINDING: Self = Self(6);
-    /// A scope key wrapped for a replica.
-    pub const GRANT: Self = Self(7);
+    pub const BINDING: Self = Self(5);
+    /// The scope's key wrapped for a replica.
+    pub const GRANT: Self = Self(6);
     /// Audit events.
-    pub const AUDIT: Self = Self(8);
-    /// Somebody has taken an alert.
-    pub const ACKNOWLEDGEMENT: Self = Self(9);
+    pub const AUDIT: Self = Self(7);
+    /// Samples that were filed to the wrong patient: a mask where they are, a copy where they belong.
+    pub const REFILING: Self = Self(8);
+    /// Payloads given up on a full disk.
+    pub const SHED: Self = Self(9);
+    /// A membership that ends, or has been left.
+    pub const MEMBERSHIP: Self = Self(10);
+    /// The scope's key and content are to be destroyed, or have been.
+    pub const ERASURE: Self = Self(11);
+    /// A replica whose writes count no longer, and up to where they did.
+    pub const REVOCATION: Self = Self(12);
+    /// The highest number this program understands.
+    pub const NEWEST: Self = Self::REVOCATION;
 
-    /// Order in which payloads travel: alerts and documents, live tail, waveforms. Lower goes first.
+    /// Whether this program knows what such entries say. Others are kept, relayed and digested.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        self.0 <= Self::NEWEST.0
+    }
+
+    /// Whether the payload is open to whoever holds it: it protects itself, or must outlive the scope's key. A run begins in a
+    /// destroyed scope, too: to sign that it is destroyed.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::RUN_START | Self::GRANT | Self::ERASURE)
+    }
+
+    /// Whether the payload stays when its scope is erased or left. Wrapped keys do not.
+    #[must_use]
+    pub const fn outlives_scope(self) -> bool {
+        matches!(self, Self::ERASURE)
+    }
+
+    /// Order in which payloads travel: alerts and documents, numerics, waveforms. Lower goes first.
     #[must_use]
     pub const fn priority(self) -> u8 {
         match self {
             Self::WAVES => 2,
-            Self::NUMERICS => 1,
+            Self::NUMERICS | Self::REFILING => 1,
             _ => 0,
         }
     }
@@ -58,7 +85,7 @@ pub struct Header {
     pub scope: ScopeId,
     /// 0, 1, 2 … without gaps within (author, run, scope).
     pub seq: u64,
-    /// Which of the scope's keys seals the payload; 0: the payload is open (grants only, wrapped by themselves).
+    /// Which of the scope's keys seals the payload; 0: the payload is open, see [`Kind::is_open`].
     pub key_id: u32,
     /// What it is.
     pub kind: Kind,

@@ -26,6 +26,10 @@ impl Hlc {
         if trusted && !self.trusted {
             return Self { trusted, wall_ms, counter: 0 };
         }
+        // A doubted clock does not move time: what is written after a trusted stamp was seen still comes after it.
+        if !trusted && self.trusted {
+            return Self { counter: self.counter.saturating_add(1), ..self };
+        }
         if wall_ms > self.wall_ms {
             Self { trusted, wall_ms, counter: 0 }
         } else {
@@ -90,6 +94,14 @@ mod tests {
         let sane = wild.tick(at(1000, ClockQuality::Trusted));
         assert!(sane > wild);
         assert_eq!(sane.wall_ms, 1000);
+    }
+
+    #[test]
+    fn what_is_written_under_doubt_comes_after_what_was_seen_and_before_what_trusted_clocks_write_later() {
+        let seen = Hlc::default().tick(at(1000, ClockQuality::Trusted));
+        let doubted = seen.tick(at(9_999_999_999_999, ClockQuality::Untrusted));
+        assert!(doubted > seen);
+        assert!(Hlc::default().tick(at(1001, ClockQuality::Trusted)) > doubted);
     }
 
     #[test]

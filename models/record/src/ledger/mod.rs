@@ -12,6 +12,7 @@ pub mod body;
 pub mod chain;
 pub mod digest;
 pub mod entry;
+pub mod envelope;
 pub mod grant;
 pub mod hlc;
 pub mod identity;

@@ -5,9 +5,22 @@
 //!
 //! Always: a sample is (device, boot, seq); three clocks are kept apart; a value that is absent is kept with its reason.
 
+mod arrivals;
+mod codec;
+mod columns;
+mod minutes;
+mod samples;
 mod segment;
+mod tail;
+mod tick;
+mod view;
 
-pub use segment::{Segment, SegmentError, SegmentKind};
+pub use minutes::{ABSENT, DEMO, DOUBTED, MINUTES_MAX, Minute, Minutes};
+pub use samples::{Run, Samples};
+pub use segment::{Segment, SegmentError, SegmentKind, limits};
+pub use tail::{Block, SEGMENT_BYTES_MAX, Tail};
+pub use tick::decode_tick;
+pub use view::SegmentView;
 
 use crate::code::Code;
 use crate::decimal::Decimal;
@@ -82,6 +95,19 @@ impl Frame {
     pub fn len(&self) -> u64 {
         (self.numerics.len() + self.waves.len()) as u64
     }
+    /// The numerics by themselves, and the waves by themselves, each with its own numbers.
+    #[must_use]
+    pub fn parted(mut self) -> (Self, Self) {
+        let waves = Self {
+            first_seq: self.first_seq.saturating_add(self.numerics.len() as u64),
+            device: self.device.clone(),
+            bed: self.bed.clone(),
+            numerics: Vec::new(),
+            waves: std::mem::take(&mut self.waves),
+            ..self
+        };
+        (self, waves)
+    }
     /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -94,17 +120,12 @@ impl Frame {
     }
 }
 
-/// The bytes of a tick in the journal.
+/// The bytes of a tick in the journal: its numerics and its waves, which are sealed at different times; empty if it has none.
 #[must_use]
-pub fn encode_tick(frames: &[Frame]) -> Vec<u8> {
-    // Plain fields into memory: cannot fail.
-    postcard::to_stdvec(frames).unwrap_or_default()
-}
-
-/// Reads a tick from the journal.
-///
-/// # Errors
-/// Bytes that are no tick.
-pub fn decode_tick(bytes: &[u8]) -> Result<Vec<Frame>, SegmentError> {
-    postcard::from_bytes(bytes).map_err(|_| SegmentError::Unreadable)
+pub fn encode_tick(frames: &[Frame]) -> [Vec<u8>; 2] {
+    let (numerics, waves): (Vec<_>, Vec<_>) = frames.iter().cloned().map(Frame::parted).unzip();
+    [numerics, waves].map(|frames| {
+        let frames: Vec<Frame> = frames.into_iter().filter(|frame| !frame.is_empty()).collect();
+        if frames.is_empty() { Vec::new() } else { tick::encode_frames(&frames) }
+    })
 }

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod anything;
+mod conflicts;
+mod identity;
 mod reading;
 mod searching;
 mod validation;
+mod versions;
 mod ward;
 mod writing;

@@ -3,13 +3,14 @@
 
 use record::code::Code;
 use record::decimal::Decimal;
+use record::document::Origin;
 use record::fhir::{
-    Context, DocumentQuery, Intent, Method, ObservationId, Outcome, Place, Reader, Reply, Request, Step, Vital, VitalsQuery, group, handle,
-    with_version, written,
+    Context, DocumentQuery, Intent, Method, ObservationId, Outcome, Place, Reader, Reply, Request, Step, Update, Vital, VitalsQuery, group,
+    handle, with_version, written,
 };
 use record::id::{PatientId, ReplicaId, ResourceId, RunId, new_resource_id};
 use record::ledger::Hlc;
-use record::ledger::body::{Body, Change};
+use record::ledger::body::{Change, DocumentEvent};
 use record::observation::{NoValue, Quality};
 use record::series::{Boot, Frame, Numeric};
 use record::time::{Monotonic, Timestamp};
@@ -72,13 +73,8 @@ impl Ward {
 
     /// Asks, and carries out what is to be written.
     pub fn answer(&mut self, request: &Request) -> Reply {
-        match self.ask(request).step {
-            Step::Reply(reply) => reply,
-            Step::Write(intent) => {
-                let now = self.write(&intent);
-                written(&intent, &now, &context())
-            }
-        }
+        let outcome = self.ask(request);
+        self.carry_out(outcome)
     }
 
     pub fn get(&mut self, path: &str) -> Reply {
@@ -108,16 +104,50 @@ impl Ward {
                 self.documents
                     .entry(((*resource_type).to_owned(), id.clone()))
                     .or_default()
-                    .add(hlc, &Body::Genesis(genesis))
+                    .add(hlc, &DocumentEvent::Genesis(genesis))
                     .expect("genesis");
                 self.shown(resource_type, &id)
             }
-            Intent::Update { resource_type, id, elements, .. } => {
-                let document = self.documents.get_mut(&((*resource_type).to_owned(), id.clone())).expect("document");
-                let changes = document.edit(ReplicaId([1; 32]), RunId([2; 8]), hlc, elements).expect("edit");
-                let change = Change { resource_type: (*resource_type).to_owned(), id: id.clone(), changes };
-                document.add(hlc, &Body::Change(change)).expect("change");
-                self.shown(resource_type, id)
+            Intent::Update(update) => self.update(update, hlc),
+            Intent::Together { updates } => {
+                let written: Vec<Value> = updates.iter().map(|update| self.update(update, hlc)).collect();
+                written[0].clone()
+            }
+        }
+    }
+
+    fn update(&mut self, update: &Update, hlc: Hlc) -> Value {
+        let Update { resource_type, id, elements, .. } = update;
+        self.edit(resource_type, id, 1, hlc, elements);
+        self.shown(resource_type, id)
+    }
+
+    fn edit(&mut self, resource_type: &str, id: &ResourceId, by: u8, hlc: Hlc, elements: &serde_json::Map<String, Value>) {
+        let document = self.documents.get_mut(&(resource_type.to_owned(), id.clone())).expect("document");
+        let part = change(document, resource_type, id, by, hlc, elements);
+        document.take(&part.0, &part.1).expect("change");
+    }
+
+    /// Several people, each without having seen the others, set elements of one document.
+    pub fn at_once(&mut self, resource_type: &str, id: &str, edits: &[(u8, Value)]) {
+        let id: ResourceId = id.parse().expect("id");
+        let document = self.documents.get_mut(&(resource_type.to_owned(), id.clone())).expect("document");
+        let seen = document.clone();
+        for (by, elements) in edits {
+            self.stamp += 1;
+            let hlc = Hlc { trusted: true, wall_ms: 1_790_000_000_000 + self.stamp, counter: 0 };
+            let part = change(&seen, resource_type, &id, *by, hlc, elements.as_object().expect("object"));
+            document.take(&part.0, &part.1).expect("change");
+        }
+    }
+
+    /// Carries out what came of a choice between concurrent values.
+    pub fn carry_out(&mut self, outcome: Outcome) -> Reply {
+        match outcome.step {
+            Step::Reply(reply) => reply,
+            Step::Write(intent) => {
+                let now = self.write(&intent);
+                written(&intent, &now, &context())
             }
         }
     }
@@ -125,6 +155,20 @@ impl Ward {
     fn shown(&self, resource_type: &str, id: &ResourceId) -> Value {
         with_version(self.documents[&(resource_type.to_owned(), id.clone())].show(resource_type).expect("shown"))
     }
+}
+
+fn change(
+    document: &record::document::Document,
+    resource_type: &str,
+    id: &ResourceId,
+    by: u8,
+    hlc: Hlc,
+    elements: &serde_json::Map<String, Value>,
+) -> (Origin, DocumentEvent) {
+    let (author, run) = (ReplicaId([by; 32]), RunId([2; 8]));
+    let changes = document.edit(author, run, hlc, elements).expect("edit");
+    let body = DocumentEvent::Change(Change { resource_type: resource_type.to_owned(), id: id.clone(), changes });
+    (Origin { hlc, author, run, user: format!("user{by}") }, body)
 }
 
 /// `path?key=value&…`, without escapes.
@@ -163,10 +207,18 @@ impl Reader for Ward {
         Ok(known.then(|| self.shown(resource_type, id)))
     }
 
+    fn parts(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<record::document::Document>, Infallible> {
+        Ok(self.documents.get(&(resource_type.to_owned(), id.clone())).cloned())
+    }
+
     fn documents(&mut self, query: &DocumentQuery) -> Result<Vec<Value>, Infallible> {
         let of_type = self.documents.keys().filter(|(kind, _)| kind == query.resource_type);
         let later = of_type.filter(|(_, id)| query.after.as_deref().is_none_or(|after| id.as_str() > after));
-        Ok(later.take(query.limit).map(|(kind, id)| self.shown(kind, id)).collect())
+        let wanted = |shown: &Value| {
+            let keyed = query.keys.is_empty() || record::fhir::identity::keys(shown).iter().any(|key| query.keys.contains(key));
+            keyed && (!query.conflicted || record::document::is_in_conflict(shown))
+        };
+        Ok(later.map(|(kind, id)| self.shown(kind, id)).filter(wanted).take(query.limit).collect())
     }
 
     fn vitals(&mut self, query: &VitalsQuery) -> Result<Vec<Vital>, Infallible> {

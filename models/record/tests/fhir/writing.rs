@@ -69,8 +69,8 @@ fn an_update_names_only_what_differs_and_one_that_changes_nothing_writes_nothing
     new["active"] = true.into();
     new.as_object_mut().expect("object").remove("birthDate");
     let outcome = ward.ask(&request(Method::Put, &path, Some(new)));
-    let Step::Write(Intent::Update { elements, .. }) = outcome.step else { panic!("{:?}", outcome.step) };
-    assert_eq!(Value::Object(elements), json!({"active": true, "birthDate": null}));
+    let Step::Write(Intent::Update(update)) = outcome.step else { panic!("{:?}", outcome.step) };
+    assert_eq!(Value::Object(update.elements), json!({"active": true, "birthDate": null}));
     let Step::Reply(reply) = ward.ask(&request(Method::Put, &path, Some(held))).step else { panic!("written") };
     assert_eq!(reply.status, 200);
 }
@@ -99,7 +99,7 @@ fn a_conditional_create_makes_one_and_only_one() {
     assert_eq!(ward.answer(&again).status, 201);
     again.if_none_exist = Some(vec![("shoe-size".to_owned(), "42".to_owned())]);
     assert_eq!(ward.answer(&again).status, 400);
-    ward.post("Patient", json!({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "17"}]}));
+    ward.post("Patient?_confirm-new=true", json!({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "17"}]}));
     again.if_none_exist = condition("urn:mrn|17");
     assert_eq!(ward.answer(&again).status, 412);
 }

@@ -96,7 +96,7 @@ pub(super) static EXTENSION: Structure = datatype(
                 ("RelatedArtifact", Opaque),
                 ("TriggerDefinition", Opaque),
                 ("UsageContext", Opaque),
-                ("Dosage", Opaque),
+                ("Dosage", Complex(&DOSAGE)),
             ],
         ),
     ],
@@ -255,6 +255,34 @@ static TIMING_REPEAT: Structure = datatype(
         many("timeOfDay", prim(P::Time)),
         many("when", prim(P::Code)),
         opt("offset", prim(P::UnsignedInt)),
+    ],
+    &[],
+);
+
+/// How much of a medicine, when and how.
+pub(super) static DOSAGE: Structure = backbone(
+    &[
+        opt("sequence", prim(P::Integer)),
+        opt("text", prim(P::String)),
+        many("additionalInstruction", Complex(&CODEABLE_CONCEPT)),
+        opt("patientInstruction", prim(P::String)),
+        opt("timing", Complex(&TIMING)),
+        choice("asNeeded", &[("Boolean", prim(P::Boolean)), ("CodeableConcept", Complex(&CODEABLE_CONCEPT))]),
+        opt("site", Complex(&CODEABLE_CONCEPT)),
+        opt("route", Complex(&CODEABLE_CONCEPT)),
+        opt("method", Complex(&CODEABLE_CONCEPT)),
+        many("doseAndRate", Complex(&DOSE_AND_RATE)),
+        opt("maxDosePerPeriod", Complex(&RATIO)),
+        opt("maxDosePerAdministration", Complex(&QUANTITY)),
+        opt("maxDosePerLifetime", Complex(&QUANTITY)),
+    ],
+    &[],
+);
+static DOSE_AND_RATE: Structure = datatype(
+    &[
+        opt("type", Complex(&CODEABLE_CONCEPT)),
+        choice("dose", &[("Range", Complex(&RANGE)), ("Quantity", Complex(&QUANTITY))]),
+        choice("rate", &[("Ratio", Complex(&RATIO)), ("Range", Complex(&RANGE)), ("Quantity", Complex(&QUANTITY))]),
     ],
     &[],
 );

@@ -6,7 +6,7 @@ mod resources;
 mod rules;
 
 pub use observation::OBSERVATION;
-pub use resources::{DETECTED_ISSUE, DEVICE, ENCOUNTER, PATIENT};
+pub use resources::{ALLERGY_INTOLERANCE, DETECTED_ISSUE, DEVICE, ENCOUNTER, MEDICATION_REQUEST, PATIENT};
 
 use serde_json::{Map, Value};
 

@@ -3,10 +3,10 @@
 use super::Of::{self, Code, Complex, Reference};
 use super::Primitive as P;
 use super::datatypes::{
-    ADDRESS, ANNOTATION, ATTACHMENT, CODEABLE_CONCEPT, CODING, CONTACT_POINT, HUMAN_NAME, IDENTIFIER, PERIOD, QUANTITY,
+    ADDRESS, ANNOTATION, ATTACHMENT, CODEABLE_CONCEPT, CODING, CONTACT_POINT, DOSAGE, HUMAN_NAME, IDENTIFIER, PERIOD, QUANTITY, RANGE,
 };
 use super::observation::OBSERVATION_STATUS;
-use super::{Structure, backbone, choice, many, one, opt, resource, rules};
+use super::{Element, Structure, backbone, choice, many, one, opt, resource, rules, some};
 
 const fn prim(primitive: P) -> Of {
     Of::Primitive(primitive)
@@ -206,6 +206,121 @@ static DETECTED_ISSUE_MITIGATION: Structure = backbone(
         one("action", Complex(&CODEABLE_CONCEPT)),
         opt("date", prim(P::DateTime)),
         opt("author", Reference(&["Practitioner", "PractitionerRole"])),
+    ],
+    &[],
+);
+
+/// AllergyIntolerance.
+pub static ALLERGY_INTOLERANCE: Structure = resource(
+    &[
+        many("identifier", Complex(&IDENTIFIER)),
+        opt("clinicalStatus", Complex(&CODEABLE_CONCEPT)),
+        opt("verificationStatus", Complex(&CODEABLE_CONCEPT)),
+        opt("type", Code(&["allergy", "intolerance"])),
+        many("category", Code(&["food", "medication", "environment", "biologic"])),
+        opt("criticality", Code(&["low", "high", "unable-to-assess"])),
+        opt("code", Complex(&CODEABLE_CONCEPT)),
+        one("patient", Reference(&["Patient"])),
+        opt("encounter", Reference(&["Encounter"])),
+        choice(
+            "onset",
+            &[
+                ("DateTime", prim(P::DateTime)),
+                ("Age", Complex(&QUANTITY)),
+                ("Period", Complex(&PERIOD)),
+                ("Range", Complex(&RANGE)),
+                ("String", prim(P::String)),
+            ],
+        ),
+        opt("recordedDate", prim(P::DateTime)),
+        opt("recorder", Reference(&["Practitioner", "PractitionerRole", "Patient", "RelatedPerson"])),
+        opt("asserter", Reference(&["Patient", "RelatedPerson", "Practitioner", "PractitionerRole"])),
+        opt("lastOccurrence", prim(P::DateTime)),
+        many("note", Complex(&ANNOTATION)),
+        many("reaction", Complex(&ALLERGY_REACTION)),
+    ],
+    &[rules::AIT_1, rules::AIT_2],
+);
+static ALLERGY_REACTION: Structure = backbone(
+    &[
+        opt("substance", Complex(&CODEABLE_CONCEPT)),
+        some("manifestation", Complex(&CODEABLE_CONCEPT)),
+        opt("description", prim(P::String)),
+        opt("onset", prim(P::DateTime)),
+        opt("severity", Code(&["mild", "moderate", "severe"])),
+        opt("exposureRoute", Complex(&CODEABLE_CONCEPT)),
+        many("note", Complex(&ANNOTATION)),
+    ],
+    &[],
+);
+
+/// MedicationRequest: an order of a medicine.
+pub static MEDICATION_REQUEST: Structure = resource(
+    &[
+        many("identifier", Complex(&IDENTIFIER)),
+        one("status", Code(&["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"])),
+        opt("statusReason", Complex(&CODEABLE_CONCEPT)),
+        one("intent", Code(&["proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option"])),
+        many("category", Complex(&CODEABLE_CONCEPT)),
+        opt("priority", Code(&["routine", "urgent", "asap", "stat"])),
+        opt("doNotPerform", prim(P::Boolean)),
+        choice(
+            "reported",
+            &[
+                ("Boolean", prim(P::Boolean)),
+                ("Reference", Reference(&["Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Organization"])),
+            ],
+        ),
+        Element {
+            required: true,
+            ..choice("medication", &[("CodeableConcept", Complex(&CODEABLE_CONCEPT)), ("Reference", Reference(&["Medication"]))])
+        },
+        one("subject", Reference(&["Patient", "Group"])),
+        opt("encounter", Reference(&["Encounter"])),
+        many("supportingInformation", Reference(&[])),
+        opt("authoredOn", prim(P::DateTime)),
+        opt("requester", Reference(&["Practitioner", "PractitionerRole", "Organization", "Patient", "RelatedPerson", "Device"])),
+        opt(
+            "performer",
+            Reference(&["Practitioner", "PractitionerRole", "Organization", "Patient", "Device", "RelatedPerson", "CareTeam"]),
+        ),
+        opt("performerType", Complex(&CODEABLE_CONCEPT)),
+        opt("recorder", Reference(&["Practitioner", "PractitionerRole"])),
+        many("reasonCode", Complex(&CODEABLE_CONCEPT)),
+        many("reasonReference", Reference(&["Condition", "Observation"])),
+        many("instantiatesCanonical", prim(P::Canonical)),
+        many("instantiatesUri", prim(P::Uri)),
+        many("basedOn", Reference(&["CarePlan", "MedicationRequest", "ServiceRequest", "ImmunizationRecommendation"])),
+        opt("groupIdentifier", Complex(&IDENTIFIER)),
+        opt("courseOfTherapyType", Complex(&CODEABLE_CONCEPT)),
+        many("insurance", Reference(&["Coverage", "ClaimResponse"])),
+        many("note", Complex(&ANNOTATION)),
+        many("dosageInstruction", Complex(&DOSAGE)),
+        opt("dispenseRequest", Complex(&MEDICATION_DISPENSE_REQUEST)),
+        opt("substitution", Complex(&MEDICATION_SUBSTITUTION)),
+        opt("priorPrescription", Reference(&["MedicationRequest"])),
+        many("detectedIssue", Reference(&["DetectedIssue"])),
+        many("eventHistory", Reference(&["Provenance"])),
+    ],
+    &[],
+);
+static MEDICATION_DISPENSE_REQUEST: Structure = backbone(
+    &[
+        opt("initialFill", Complex(&MEDICATION_INITIAL_FILL)),
+        opt("dispenseInterval", Complex(&QUANTITY)),
+        opt("validityPeriod", Complex(&PERIOD)),
+        opt("numberOfRepeatsAllowed", prim(P::UnsignedInt)),
+        opt("quantity", Complex(&QUANTITY)),
+        opt("expectedSupplyDuration", Complex(&QUANTITY)),
+        opt("performer", Reference(&["Organization"])),
+    ],
+    &[],
+);
+static MEDICATION_INITIAL_FILL: Structure = backbone(&[opt("quantity", Complex(&QUANTITY)), opt("duration", Complex(&QUANTITY))], &[]);
+static MEDICATION_SUBSTITUTION: Structure = backbone(
+    &[
+        Element { required: true, ..choice("allowed", &[("Boolean", prim(P::Boolean)), ("CodeableConcept", Complex(&CODEABLE_CONCEPT))]) },
+        opt("reason", Complex(&CODEABLE_CONCEPT)),
     ],
     &[],
 );

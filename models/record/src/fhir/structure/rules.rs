@@ -38,6 +38,16 @@ pub(super) const PAT_1: Rule = Rule {
     demands: "a contact has at least a name, telecom, address or organization",
     holds: |o| ["name", "telecom", "address", "organization"].iter().any(|key| o.contains_key(*key)),
 };
+pub(super) const AIT_1: Rule = Rule {
+    key: "ait-1",
+    demands: "an allergy that is not entered in error has a clinicalStatus",
+    holds: |o| o.contains_key("clinicalStatus") || is_error(o),
+};
+pub(super) const AIT_2: Rule = Rule {
+    key: "ait-2",
+    demands: "an allergy entered in error has no clinicalStatus",
+    holds: |o| !(o.contains_key("clinicalStatus") && is_error(o)),
+};
 pub(super) const OBS_3: Rule = Rule {
     key: "obs-3",
     demands: "a reference range has at least a low, a high or a text",
@@ -82,6 +92,12 @@ pub(super) const VITAL_UNITS: Rule = Rule {
         })
     },
 };
+
+/// Whether `verificationStatus` says entered in error.
+fn is_error(object: &Map<String, Value>) -> bool {
+    let codings = object.get("verificationStatus").and_then(|status| status.get("coding")).and_then(Value::as_array);
+    codings.into_iter().flatten().any(|coding| coding.get("code").and_then(Value::as_str) == Some("entered-in-error"))
+}
 
 fn any_value(object: &Map<String, Value>) -> bool {
     object.keys().any(|key| key.strip_prefix('_').unwrap_or(key).strip_prefix("value").is_some_and(|rest| !rest.is_empty()))
