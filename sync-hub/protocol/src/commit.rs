@@ -1,7 +1,7 @@
 //! What a program asks to be written: drafts, made into entries by [`crate::replica::Replica::commit`].
 
 use record::binding::Binding;
-use record::id::{PatientId, ResourceId};
+use record::id::{DeviceId, PatientId, ResourceId};
 use record::ledger::body::AuditEvent;
 use record::ledger::{Act, Head};
 use record::series::{Frame, Segment};
@@ -15,8 +15,8 @@ pub struct Commit {
     pub act: Act,
     /// Frames of a tick for the journal.
     pub tick: Vec<Frame>,
-    /// Journal ticks that are wholly in segments once this commit stands: up to and including this id.
-    pub drop_ticks_through: Option<u64>,
+    /// Journal ticks whose numerics, and whose waves, are in segments once this commit stands: up to and including these ids.
+    pub drop_ticks_through: [Option<u64>; 2],
     /// What becomes entries, in order.
     pub drafts: Vec<Draft>,
 }
@@ -61,8 +61,38 @@ pub enum Draft {
         /// The segment.
         segment: Segment,
     },
+    /// Samples that were filed to the wrong place: masked where they are, copied to where they belong. Needs the payloads.
+    Refile {
+        /// Where they are.
+        from: Where,
+        /// Where they belong.
+        to: Where,
+        /// Of this device.
+        device: DeviceId,
+        /// Measured at or after.
+        start: Timestamp,
+        /// Measured at or before.
+        end: Timestamp,
+    },
     /// Audit events, into this replica's own audit.
     Audit(Vec<AuditEvent>),
+}
+
+impl Draft {
+    /// Whether it concerns documents only.
+    #[must_use]
+    pub const fn is_document(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Update { .. } | Self::Acknowledge { .. })
+    }
+
+    /// Where a document is to begin; none for all else.
+    pub(crate) fn place(&self) -> Option<&Where> {
+        match self {
+            // A patient begins a scope of their own.
+            Self::Create { place, resource } if resource.get("resourceType").and_then(Value::as_str) != Some("Patient") => Some(place),
+            _ => None,
+        }
+    }
 }
 
 /// Where an entry belongs.
@@ -87,6 +117,29 @@ pub struct Committed {
     pub documents: Vec<DocumentState>,
     /// Heads of the chains written.
     pub heads: Vec<Head>,
+    /// Patients whose record is no longer here: erased, or left to another site.
+    pub closed: Vec<PatientId>,
+    /// What was given up for want of room.
+    pub given_up: GivenUp,
+}
+
+/// Bytes of payloads given up on a full disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GivenUp {
+    /// Of any kind, held elsewhere under a receipt: nothing is lost.
+    pub safe: u64,
+    /// Waveforms nobody else holds.
+    pub waves: u64,
+    /// Numerics nobody else holds.
+    pub numerics: u64,
+}
+
+impl GivenUp {
+    /// All of it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.safe + self.waves + self.numerics
+    }
 }
 
 /// A document after a change.

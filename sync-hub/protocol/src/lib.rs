@@ -4,15 +4,17 @@
 //! ```text
 //!     drafts ──▶ Replica::commit ──▶ signed, sealed entries ─┐
 //!                                                            ├─▶ Store (one durable transaction)
-//!     stretches from a peer ──▶ Replica::accept ─────────────┘
-//!     session::{Caller, answer}: messages in, messages out, until both digests are equal
+//!     messages from a peer ──▶ Replica::answer ──────────────┘ ──▶ messages
+//!     session::Session: the end that opens, until both digests are equal and nothing is lacked
 //! ```
 //!
 //! Always: what a store holds is a function of its set of entries; a refused stretch leaves its chain as it was and the
 //! others go on; nothing is answered as accepted before its transaction is durable.
 //! Never here: sockets, files, clocks, randomness. Time and entropy are arguments; a [`store::Store`] is given.
-//! Start at [`replica::Replica::commit`], then [`replica::Replica::accept`], then [`session`].
+//! Start at [`replica::Replica::commit`], then [`session`], then [`replica::Replica::accept`].
 
+pub mod access;
+pub mod bundle;
 pub mod commit;
 pub mod conformance;
 pub mod entropy;
@@ -25,5 +27,5 @@ pub mod wire;
 
 pub use commit::{Commit, Committed, Draft, Where};
 pub use entropy::Entropy;
-pub use replica::{Peer, Replica};
+pub use replica::{Peer, PeerRole, Replica};
 pub use store::{Store, StoreError, Transaction};

@@ -2,13 +2,17 @@
 //!
 //! The suite in [`crate::conformance`] holds every store to it. Called by [`crate::replica::Replica`] and by programs.
 
+use crate::access::Access;
 use record::binding::Binding;
 use record::id::{Hash, PatientId, ReplicaId, ResourceId, ScopeId};
-use record::ledger::grant::ScopeRole;
-use record::ledger::receipt::Receipt;
+use record::ledger::entry::sha256;
+use record::ledger::grant::{Opening, ScopeRole};
+use record::ledger::identity::Signature;
+use record::ledger::receipt::{Held, Receipt};
 use record::ledger::{ChainId, Head, Header, Hlc, ScopeKey, Stretch};
 use record::series::Boot;
 use record::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Why a store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +55,82 @@ pub trait Store {
 pub struct Scope {
     /// Which.
     pub id: ScopeId,
-    /// What it is about; unknown until its grant has been opened.
+    /// What it is about; unknown until a grant of it has been read.
     pub role: Option<ScopeRole>,
-    /// The replica that began it: the site it belongs to.
+    /// The replica that began it; until a grant of it has been read, the first author seen in it.
     pub creator: ReplicaId,
-    /// Its key and the key's number; unknown until granted.
+    /// Its key and the key's number; unknown until granted, gone once erased or left.
     pub key: Option<(u32, ScopeKey)>,
     /// The patient it is about, once their Patient resource is known.
     pub patient: Option<PatientId>,
+    /// Who takes part in it.
+    pub access: Access,
+}
+
+impl Scope {
+    /// What a grant of it says; none while its key is not here.
+    #[must_use]
+    pub fn opening(&self) -> Option<Opening> {
+        let (key_id, key) = self.key.clone()?;
+        Some(Opening { scope: self.id, role: self.role?, creator: self.creator, key_id, key })
+    }
+}
+
+/// Where an entry's payload is, and whether it has reached the views.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum State {
+    /// Not here yet: to be fetched.
+    Wanted,
+    /// Not here, and the peers that were asked do not have it; see the dead letters.
+    Absent,
+    /// Here; its scope's key is not.
+    Waiting,
+    /// Here, and in the views if there is anything to do for it.
+    Done,
+    /// Here and unreadable; see the dead letters.
+    Dead,
+    /// Here and kept from the views: its author's membership had been revoked.
+    Quarantined,
+    /// Given up by its author on a full disk, before anybody else held it.
+    Shed,
+    /// Dropped here: held elsewhere under a receipt, or its scope has been left.
+    Dropped,
+    /// Destroyed with its scope.
+    Erased,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 9] =
+        [Self::Wanted, Self::Absent, Self::Waiting, Self::Done, Self::Dead, Self::Quarantined, Self::Shed, Self::Dropped, Self::Erased];
+
+    /// Whether the payload is here.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::Waiting | Self::Done | Self::Dead | Self::Quarantined)
+    }
+
+    /// The word it is kept under.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Absent => "absent",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Quarantined => "quarantined",
+            Self::Shed => "shed",
+            Self::Dropped => "dropped",
+            Self::Erased => "erased",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
 }
 
 /// An entry as kept.
@@ -66,19 +138,47 @@ pub struct Scope {
 pub struct Entry {
     /// Its header.
     pub header: Header,
-    /// Sealed payload.
+    /// The header's hash in its chain.
+    pub hash: Hash,
+    /// Where its payload is.
+    pub state: State,
+    /// The sealed payload; empty unless [`State::holds`].
     pub payload: Vec<u8>,
 }
 
-/// Whether an entry has reached the views.
+/// A chain as kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Applied {
-    /// Not yet: its scope's key is not here.
-    Waiting,
-    /// Yes, or there is nothing to do for it.
-    Done,
-    /// Its payload cannot be read; see the dead letters.
-    Dead,
+pub struct Chain {
+    /// How far its headers are known.
+    pub head: Head,
+    /// Arrival number of its last entry.
+    pub arrival: u64,
+    /// Stamp of its last entry.
+    pub hlc: Hlc,
+    /// How far a later run of its author says it went; 0 if none has said so.
+    pub continued: u64,
+}
+
+/// Headers that arrived in one piece, ending at a signature.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Logged {
+    /// Arrival number of the last of them.
+    pub arrival: u64,
+    /// The headers, at least one.
+    pub headers: Vec<Header>,
+    /// Over the hash of the last.
+    pub signature: Signature,
+}
+
+/// A page of the arrival log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogPage {
+    /// What was asked for, in order of arrival.
+    pub stretches: Vec<Logged>,
+    /// How far the log was read: nothing asked for lies between the last stretch and this.
+    pub reached: u64,
+    /// Whether the log goes on after `reached`.
+    pub more: bool,
 }
 
 /// A document as kept.
@@ -98,6 +198,10 @@ pub struct StoredDocument {
     pub version: String,
     /// Stamp of the newest part.
     pub updated: Hlc,
+    /// Whether values written at the same time wait for a person's choice.
+    pub conflicted: bool,
+    /// What it is found by: of a Patient `record::fhir::identity::keys`.
+    pub keys: Vec<i64>,
 }
 
 /// Where a segment lies and what it spans.
@@ -121,7 +225,20 @@ pub struct SegmentRow {
     pub next_seq: u64,
 }
 
-/// An entry that cannot be read, kept with the reason until a retry succeeds.
+/// Samples of a segment that are not the scope's patient's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Mask {
+    /// The segment's chain.
+    pub chain: ChainId,
+    /// Its place.
+    pub seq: u64,
+    /// Measured at or after.
+    pub from: Timestamp,
+    /// Measured at or before.
+    pub to: Timestamp,
+}
+
+/// An entry that could not be taken up, kept with the reason until a retry succeeds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetter {
     /// Its chain.
@@ -137,12 +254,35 @@ pub struct DeadLetter {
 pub struct Incident {
     /// The replica concerned.
     pub author: ReplicaId,
-    /// `digest-differs`, `fork`, `clone`, `broken-chain`, `unreadable-payload`, `revoked-writes`.
+    /// `digest-differs`, `fork`, `clone`, `broken-chain`, `unreadable-payload`, `absent-payload`, `damaged-payload`, `revoked-writes`, `shed`,
+    /// `state-differs`.
     pub kind: String,
     /// What and where, without patient data.
     pub detail: String,
     /// First seen.
     pub at: Timestamp,
+    /// Who closed it; none while it is open.
+    pub closed: Option<Closing>,
+}
+
+/// That somebody has looked at an incident and why nothing is left to do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// User name.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Incident {
+    /// What it is called by: 16 hex digits made of what makes it one.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let hash = sha256(&[b"lamplight/incident", &self.author.0, self.kind.as_bytes(), b"\0", self.detail.as_bytes()]);
+        hash.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Which documents to list.
@@ -152,6 +292,10 @@ pub struct DocumentFilter {
     pub resource_type: String,
     /// Only those of this scope.
     pub scope: Option<ScopeId>,
+    /// Only those that are [`StoredDocument::conflicted`].
+    pub conflicted: bool,
+    /// Only those that have one of these [`StoredDocument::keys`]; empty for all.
+    pub keys: Vec<i64>,
     /// Only ids after this one (ids ascend).
     pub after: Option<String>,
     /// At most this many.
@@ -168,23 +312,44 @@ pub trait Transaction {
 
     // Entries.
 
-    /// Every chain's head.
+    /// Every chain.
     ///
     /// # Errors
     /// As all below: [`StoreError`].
-    fn heads(&mut self) -> Result<Vec<Head>, StoreError>;
-    /// One chain's head, if it has entries.
-    fn head(&mut self, chain: ChainId) -> Result<Option<Head>, StoreError>;
-    /// Appends a stretch that has been verified against its chain's head.
-    fn append(&mut self, stretch: &Stretch, head: Head, applied: Applied, at: Timestamp) -> Result<(), StoreError>;
-    /// Signed stretches of a chain from `from` on: whole ones, at least one if there is any, up to about `budget` bytes.
-    fn stretches(&mut self, chain: ChainId, from: u64, budget: usize) -> Result<Vec<Stretch>, StoreError>;
+    fn chains(&mut self) -> Result<Vec<Chain>, StoreError>;
+    /// Appends a stretch that has been verified against its chain's head, arrival numbers ascending. An entry whose payload
+    /// is empty is [`State::Wanted`], any other is in `state`.
+    fn append(&mut self, stretch: &Stretch, head: Head, state: State, at: Timestamp) -> Result<u64, StoreError>;
+    /// Notes how far a later run says a chain went, if that is further than is known.
+    fn set_continued(&mut self, chain: ChainId, next: u64) -> Result<(), StoreError>;
+    /// Stretches that arrived after `after` and whose chain is one to `keep`, oldest first; reads at most about `limit` entries,
+    /// at least one stretch if there is any.
+    fn log(&mut self, after: u64, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<LogPage, StoreError>;
+    /// The headers of a chain from `from` on, in stretches, without payloads: about `limit` entries, at least one stretch if
+    /// there is any.
+    fn stretches(&mut self, chain: ChainId, from: u64, limit: usize) -> Result<Vec<Stretch>, StoreError>;
     /// One entry.
     fn entry(&mut self, chain: ChainId, seq: u64) -> Result<Option<Entry>, StoreError>;
-    /// Entries of a scope that wait for its key, oldest arrival first.
-    fn waiting(&mut self, scope: ScopeId) -> Result<Vec<Entry>, StoreError>;
-    /// Notes that an entry has reached the views, or cannot.
-    fn mark(&mut self, chain: ChainId, seq: u64, applied: Applied) -> Result<(), StoreError>;
+    /// The hash of the header at a place, for telling a repeat from a fork.
+    fn header_hash(&mut self, chain: ChainId, seq: u64) -> Result<Option<Hash>, StoreError>;
+    /// Adds the payload of an entry, hash-checked by the caller; what had come of it in parts is forgotten.
+    fn put_payload(&mut self, chain: ChainId, seq: u64, payload: &[u8], state: State) -> Result<(), StoreError>;
+    /// Changes an entry's state. Into a state that holds nothing, its payload and parts are dropped.
+    fn mark(&mut self, chain: ChainId, seq: u64, state: State) -> Result<(), StoreError>;
+    /// Entries in a state, of one scope if given, in order of arrival, at most `limit`; payloads left out.
+    fn in_state(&mut self, state: State, scope: Option<ScopeId>, limit: usize) -> Result<Vec<Entry>, StoreError>;
+    /// Headers of wanted entries whose scope is one to `keep`: by [`record::ledger::Kind::priority`], newest first, at most `limit`.
+    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError>;
+    /// The entries of a chain whose payload is not here, by place.
+    fn lacking(&mut self, chain: ChainId) -> Result<Vec<(u64, State)>, StoreError>;
+    /// What has come of a wanted payload so far.
+    fn part(&mut self, chain: ChainId, seq: u64) -> Result<Vec<u8>, StoreError>;
+    /// Sets what has come of a wanted payload so far.
+    fn put_part(&mut self, chain: ChainId, seq: u64, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Puts every entry of a scope except those that outlive it ([`record::ledger::Kind::outlives_scope`]) into a state that holds nothing. To
+    /// [`State::Erased`] or [`State::Dropped`]: also drops the scope's documents, segments and masks. To [`State::Wanted`]: only
+    /// those that are [`State::Dropped`].
+    fn clear(&mut self, scope: ScopeId, state: State) -> Result<(), StoreError>;
     /// Entries held, by author.
     fn count_entries(&mut self, author: ReplicaId) -> Result<u64, StoreError>;
 
@@ -192,6 +357,10 @@ pub trait Transaction {
 
     /// Every scope known.
     fn scopes(&mut self) -> Result<Vec<Scope>, StoreError>;
+    /// One scope.
+    fn scope(&mut self, id: ScopeId) -> Result<Option<Scope>, StoreError>;
+    /// The scopes about a patient: one, or several once registrations of one person have been made in two places.
+    fn scopes_of(&mut self, patient: &PatientId) -> Result<Vec<Scope>, StoreError>;
     /// Adds or replaces a scope.
     fn put_scope(&mut self, scope: &Scope) -> Result<(), StoreError>;
 
@@ -218,24 +387,38 @@ pub trait Transaction {
         to: Timestamp,
         limit: usize,
     ) -> Result<Vec<SegmentRow>, StoreError>;
+    /// Segments whose payload is here and that end before a moment, oldest first, at most `limit`.
+    fn oldest_segments(&mut self, waves: bool, before: Timestamp, limit: usize) -> Result<Vec<SegmentRow>, StoreError>;
+    /// Adds a mask; repeats change nothing.
+    fn put_mask(&mut self, mask: &Mask) -> Result<(), StoreError>;
+    /// The masks of a scope's segments.
+    fn masks(&mut self, scope: ScopeId) -> Result<Vec<Mask>, StoreError>;
     /// The highest `next_seq` sealed of each (device, boot, waves) with an end at or after `since`.
     fn sealed_through(&mut self, since: Timestamp) -> Result<Vec<(String, Boot, bool, u64)>, StoreError>;
 
     // Journal of the unsealed tail.
 
-    /// Appends a tick; ids ascend and are never reused.
-    fn put_tick(&mut self, bytes: &[u8]) -> Result<u64, StoreError>;
-    /// Every tick, oldest first.
-    fn ticks(&mut self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
-    /// Forgets ticks up to and including `through`.
-    fn drop_ticks(&mut self, through: u64) -> Result<(), StoreError>;
+    /// Appends a tick: its numerics and its waves, empty for none. Ids ascend and are never reused.
+    fn put_tick(&mut self, numerics: &[u8], waves: &[u8]) -> Result<u64, StoreError>;
+    /// The waves, else the numerics, of ticks with ids past `after` that have any, oldest first.
+    fn ticks(&mut self, waves: bool, after: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+    /// Forgets the waves, else the numerics, of ticks up to and including `through`: waves are sealed by the minute, and need
+    /// not lie here until the hour of the numerics ends.
+    fn drop_ticks(&mut self, waves: bool, through: u64) -> Result<(), StoreError>;
 
     // Peers, trouble, small values.
 
-    /// The newest receipt a peer has signed for us.
-    fn receipt(&mut self, signer: ReplicaId) -> Result<Option<Receipt>, StoreError>;
-    /// Keeps a receipt in place of the signer's last.
+    /// The newest receipt of a signer to a replica.
+    fn receipt(&mut self, signer: ReplicaId, to: ReplicaId) -> Result<Option<Receipt>, StoreError>;
+    /// Keeps a receipt in place of the last of its signer and receiver, and what it says is held. One that stands alone replaces
+    /// all that was known to be held.
     fn put_receipt(&mut self, receipt: &Receipt) -> Result<(), StoreError>;
+    /// What a signer's receipts to a replica say is held, by chain.
+    fn held(&mut self, signer: ReplicaId, to: ReplicaId) -> Result<Vec<Held>, StoreError>;
+    /// As [`Transaction::held`], of one chain.
+    fn held_of(&mut self, signer: ReplicaId, to: ReplicaId, chain: ChainId) -> Result<Option<Held>, StoreError>;
+    /// Entries by `author` that `signer` has not signed for to `author`, and when the oldest of them was written.
+    fn unheld(&mut self, author: ReplicaId, signer: ReplicaId) -> Result<(u64, Option<Timestamp>), StoreError>;
     /// Dead letters, oldest first, at most 1,000.
     fn dead_letters(&mut self) -> Result<Vec<DeadLetter>, StoreError>;
     /// Adds or replaces a dead letter.
@@ -244,14 +427,12 @@ pub trait Transaction {
     fn drop_dead_letter(&mut self, chain: ChainId, seq: u64) -> Result<(), StoreError>;
     /// Incidents, newest first, at most 1,000.
     fn incidents(&mut self) -> Result<Vec<Incident>, StoreError>;
-    /// Adds an incident unless it is known.
+    /// Adds an incident unless it is known; a repeat of a closed one leaves it closed.
     fn put_incident(&mut self, incident: &Incident) -> Result<(), StoreError>;
+    /// Keeps how an incident that is known was closed.
+    fn close_incident(&mut self, incident: &Incident, closing: &Closing) -> Result<(), StoreError>;
     /// A small named value.
     fn value(&mut self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Sets a small named value.
     fn put_value(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError>;
-    /// Oldest own entry not covered by `acked`: when it was written. Used by the offline line.
-    fn oldest_after(&mut self, author: ReplicaId, acked: &[Head]) -> Result<Option<Timestamp>, StoreError>;
-    /// The hash of the header at a place, for telling a repeat from a fork.
-    fn header_hash(&mut self, chain: ChainId, seq: u64) -> Result<Option<Hash>, StoreError>;
 }

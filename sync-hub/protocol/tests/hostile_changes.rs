@@ -1,16 +1,18 @@
 //! An enrolled site whose entries are in order and whose document changes are not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use protocol::conformance::Counting;
 use protocol::memory::MemoryStore;
-use protocol::replica::Source;
-use protocol::{Commit, Draft, Peer, Replica, Store, Where};
+use protocol::{Commit, Draft, Peer, PeerRole, Replica, Store, Where};
 use record::document::Document;
 use record::id::{ResourceId, RunId, ScopeId};
-use record::ledger::body::{Act, Body, Change};
+use record::ledger::body::{Act, Body, Change, DocumentEvent};
 use record::ledger::entry::{VERSION, sha256};
 use record::ledger::seal::{self, Place};
 use record::ledger::{ChainId, Head, Header, Hlc, Identity, Stretch};
+use record::series::{Segment, SegmentKind};
 use record::time::{Now, Timestamp};
 use serde_json::{Value, json};
 
@@ -36,7 +38,15 @@ fn patient() -> ResourceId {
 }
 
 fn changed(changes: Vec<Vec<u8>>) -> Body {
-    Body::Change(Change { resource_type: "Patient".to_owned(), id: patient(), changes })
+    Body::Documents(vec![DocumentEvent::Change(Change { resource_type: "Patient".to_owned(), id: patient(), changes })])
+}
+
+/// A segment whose directory is in order and whose last column ends too early.
+fn torn_segment() -> Body {
+    let segment = Segment::build(SegmentKind::Numerics, &[support::frame(0, 1000, 97)]).expect("segment");
+    let mut bytes = Body::Segment(segment).encode(&Act::system());
+    *bytes.last_mut().expect("bytes") ^= 0xff;
+    Body::decode(&bytes).expect("a segment").1
 }
 
 /// A signed stretch of the site's chain in `scope`, right after what its store holds.
@@ -45,7 +55,7 @@ fn forged(site: &mut MemoryStore, scope: ScopeId, bodies: &[Body]) -> Stretch {
     let mut tx = site.begin().expect("begin");
     let (key_id, key) = tx.scopes().expect("scopes").into_iter().find(|s| s.id == scope).and_then(|s| s.key).expect("key");
     let chain = ChainId { scope, author: author.replica(), run: RUN };
-    let mut head: Head = tx.head(chain).expect("head").expect("begun");
+    let mut head: Head = tx.chains().expect("chains").into_iter().find(|c| c.head.chain == chain).expect("begun").head;
     let mut stretch = Stretch { headers: Vec::new(), payloads: Vec::new(), signature: [0; 64] };
     for body in bodies {
         let place = Place { author: chain.author, run: RUN, scope, seq: head.next, kind: body.kind() };
@@ -75,7 +85,7 @@ fn forged(site: &mut MemoryStore, scope: ScopeId, bodies: &[Body]) -> Stretch {
 fn a_change_that_cannot_be_read_or_is_forged_is_a_dead_letter_and_the_document_goes_on() {
     let ((mut site, mut site_store), (mut hub, mut hub_store)) = (open(1), open(2));
     let dice = &mut Counting(77);
-    let peer = Peer { replica: hub.id(), seal_public: hub.identity().seal_public() };
+    let peer = Peer { replica: hub.id(), seal_public: hub.identity().seal_public(), role: PeerRole::Hub };
     site.admit(&mut site_store, now(), dice, peer).expect("admit");
     let resource = json!({"resourceType": "Patient", "id": "p1", "gender": "female"});
     let commit = Commit { drafts: vec![Draft::Create { place: Where::Site, resource }], ..Commit::default() };
@@ -83,8 +93,14 @@ fn a_change_that_cannot_be_read_or_is_forged_is_a_dead_letter_and_the_document_g
     let scope = site.scope_of(&"p1".parse().expect("id")).expect("scope");
     let written: Vec<Stretch> = {
         let mut tx = site_store.begin().expect("begin");
-        let heads = tx.heads().expect("heads");
-        heads.iter().flat_map(|h| tx.stretches(h.chain, 0, 1 << 20).expect("stretches")).collect()
+        let chains = tx.chains().expect("chains");
+        let mut stretches: Vec<Stretch> = chains.iter().flat_map(|c| tx.stretches(c.head.chain, 0, 1000).expect("stretches")).collect();
+        for stretch in &mut stretches {
+            for (header, payload) in stretch.headers.iter().zip(&mut stretch.payloads) {
+                *payload = tx.entry(header.chain(), header.seq).expect("read").expect("entry").payload;
+            }
+        }
+        stretches
     };
 
     let parts = site_store.begin().expect("begin").document("Patient", &patient()).expect("read").expect("held").parts;
@@ -101,17 +117,19 @@ fn a_change_that_cannot_be_read_or_is_forged_is_a_dead_letter_and_the_document_g
         changed(edit(4, "birthDate", json!("1960-01-01"))),
         changed(edit(4, "birthDate", json!("1961-01-01"))),
         changed(edit(1, "gender", json!("other"))),
+        torn_segment(),
     ];
     let forged = forged(&mut site_store, scope, &bodies);
     let bad = forged.headers[0].seq;
 
-    let (entries, source) = (bodies.len() as u64, Source::Site(site.id()));
-    hub.accept(&mut hub_store, now(), source, &written).expect("accept");
-    let accepted = hub.accept(&mut hub_store, now(), source, &[forged]).expect("accept");
+    let (entries, source) = (bodies.len() as u64, site.id());
+    hub.accept(&mut hub_store, now(), source, &written, &[]).expect("accept");
+    let accepted = hub.accept(&mut hub_store, now(), source, &[forged], &[]).expect("accept");
     assert_eq!((accepted.entries, accepted.refused.len()), (entries, 0));
     let mut tx = hub_store.begin().expect("begin");
     let dead: Vec<u64> = tx.dead_letters().expect("dead letters").iter().map(|letter| letter.seq).collect();
-    assert_eq!(dead, [bad, bad + 1, bad + 2]);
+    assert_eq!(dead, [bad, bad + 1, bad + 2, bad + 4]);
+    assert_eq!(tx.segments(scope, false, Timestamp(i64::MIN), Timestamp(i64::MAX), 9).expect("segments"), []);
     let shown = tx.document("Patient", &patient()).expect("read").expect("held").json;
     assert_eq!(serde_json::from_str::<Value>(&shown).expect("json")["gender"], "other");
 }

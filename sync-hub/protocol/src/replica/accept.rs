@@ -1,153 +1,92 @@
-//! Accepting what a peer sends: verified, appended and applied, chain by chain. A refused stretch stops its own chain only.
+//! Taking in what a peer sends: headers verified chain by chain, payloads checked against them and applied. A stretch that is
+//! refused stops its own chain only.
 
-use super::apply::{self, Changes};
+use super::apply::{Applying, Changes};
 use super::{Known, Replica};
+use crate::access::Access;
 use crate::commit::DocumentState;
-use crate::store::{Applied, Incident, Scope, Store, StoreError, Transaction};
+use crate::store::{DeadLetter, Incident, Scope, State, Store, StoreError, Transaction};
+use crate::wire::{Part, Refused as WireRefused};
 use record::binding::Binding;
-use record::id::ReplicaId;
+use record::id::{PatientId, ReplicaId};
 use record::ledger::chain::ChainError;
-use record::ledger::{ChainId, Head, Hlc, Kind, Stretch};
+use record::ledger::entry::{PAYLOAD_LIMIT, sha256};
+use record::ledger::{ChainId, Head, Header, Hlc, Kind, Stretch};
 use record::time::Now;
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-
-/// Who is sending, and what they may send.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Source {
-    /// A site, at its hub: entries it wrote, or the hub's own from before a restore, in scopes it began.
-    Site(ReplicaId),
-    /// The hub, at a site: documents and acknowledgements it wrote, or our own entries from before a restore, in scopes we began.
-    Hub(ReplicaId),
-}
 
 /// A stretch that was not taken, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Refused {
-    /// Its chain.
-    pub chain: ChainId,
-    /// Its first entry.
-    pub seq: u64,
-    /// What is wrong, naming the entry.
-    pub reason: String,
-}
+pub type Refused = WireRefused;
 
-/// What came of a batch.
+/// What came of what a peer sent.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Accepted {
-    /// Entries that are new here.
+    /// Entries whose headers are new here.
     pub entries: u64,
+    /// Payloads that are new here.
+    pub payloads: u64,
+    /// Bytes of payloads that are new here, parts included.
+    pub bytes: u64,
     /// Stretches not taken.
     pub refused: Vec<Refused>,
     /// Documents that changed.
     pub documents: Vec<DocumentState>,
     /// Versions of bindings that are new here.
     pub bindings: Vec<(Hlc, Binding)>,
+    /// Patients whose record was closed: erased, or handed over.
+    pub closed: Vec<PatientId>,
+}
+
+impl Accepted {
+    /// Adds what came of a later message.
+    pub fn extend(&mut self, later: Self) {
+        self.entries += later.entries;
+        self.payloads += later.payloads;
+        self.bytes += later.bytes;
+        self.refused.extend(later.refused);
+        self.documents.extend(later.documents);
+        self.bindings.extend(later.bindings);
+        self.closed.extend(later.closed);
+    }
+
+    /// Whether anything is new here.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.entries + self.payloads + self.bytes > 0
+    }
 }
 
 impl Replica {
-    /// Takes in stretches; on return all that is not refused is durable.
+    /// Takes in stretches and parts of payloads; on return all that is not refused is durable.
     ///
     /// # Errors
-    /// The store could not do it; nothing of the batch was kept.
-    pub fn accept(&mut self, store: &mut dyn Store, now: Now, source: Source, stretches: &[Stretch]) -> Result<Accepted, StoreError> {
+    /// The store could not do it; nothing of it was kept.
+    pub fn accept(
+        &mut self,
+        store: &mut dyn Store,
+        now: Now,
+        peer: ReplicaId,
+        stretches: &[Stretch],
+        parts: &[Part],
+    ) -> Result<Accepted, StoreError> {
         let mut tx = store.begin()?;
-        let mut known = self.known.clone();
-        let mut accepted = Accepted::default();
-        let mut changes = Changes::default();
-        let mut stopped: Vec<ChainId> = Vec::new();
-        for stretch in stretches {
-            let Some(chain) = stretch.chain() else { continue };
-            if stopped.contains(&chain) {
-                continue;
-            }
-            match self.take(tx.as_mut(), &mut known, now, source, stretch, &mut changes) {
-                Ok(new) => accepted.entries += new,
-                Err(Stopped::Store(error)) => return Err(error),
-                Err(Stopped::Refused(kind, reason)) => {
-                    stopped.push(chain);
-                    let author = match source {
-                        Source::Site(site) => site,
-                        Source::Hub(hub) => hub,
-                    };
-                    if let Some(kind) = kind {
-                        let detail = format!("scope {}, run {}: {reason}", chain.scope, chain.run);
-                        tx.put_incident(&Incident { author, kind: kind.to_owned(), detail, at: now.wall })?;
-                    }
-                    accepted.refused.push(Refused { chain, seq: stretch.headers.first().map_or(0, |h| h.seq), reason });
-                }
-            }
-        }
+        let mut taking = Taking::new(self, tx.as_mut(), now, peer);
+        taking.all(stretches, parts)?;
+        let (known, accepted) = taking.finish();
         tx.commit()?;
         self.known = known;
-        accepted.documents = changes.documents;
-        accepted.bindings = changes.bindings;
         Ok(accepted)
     }
+}
 
-    fn take(
-        &self,
-        tx: &mut dyn Transaction,
-        known: &mut Known,
-        now: Now,
-        source: Source,
-        stretch: &Stretch,
-        changes: &mut Changes,
-    ) -> Result<u64, Stopped> {
-        let chain = stretch.chain().ok_or_else(|| refused("broken-chain", &ChainError::Shape))?;
-        let began = permit(known, self.id(), source, chain, stretch)?;
-        let head = known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
-        let first = stretch.headers.first().map_or(0, |h| h.seq);
-        if first > head.next {
-            return Err(refused("broken-chain", &ChainError::Gap { expected: head.next, got: first }));
-        }
-        let before = match first.checked_sub(1) {
-            None => chain.root(),
-            Some(seq) => {
-                tx.header_hash(chain, seq)?.ok_or_else(|| refused("broken-chain", &ChainError::Gap { expected: seq, got: first }))?
-            }
-        };
-        let end = stretch.verify(Head { chain, next: first, hash: before }).map_err(|e| refused("broken-chain", &e))?;
-        // What is held already must be the very same entries.
-        let mut hash = before;
-        for header in stretch.headers.iter().take_while(|h| h.seq < head.next) {
-            hash = header.hash(hash);
-            if tx.header_hash(chain, header.seq)? != Some(hash) {
-                return Err(refused("fork", &ChainError::Fork { seq: header.seq }));
-            }
-        }
-        if end.next <= head.next {
-            return Ok(0);
-        }
-        let skip = usize::try_from(head.next - first).unwrap_or(usize::MAX);
-        let fresh = Stretch {
-            headers: stretch.headers.get(skip..).unwrap_or_default().to_vec(),
-            payloads: stretch.payloads.get(skip..).unwrap_or_default().to_vec(),
-            signature: stretch.signature,
-        };
-        if let Some((header, _)) = fresh.headers.iter().zip(&fresh.payloads).find(|(_, payload)| payload.is_empty()) {
-            return Err(Stopped::Refused(None, format!("entry {}: its payload was not sent", header.seq)));
-        }
-        if let Some(scope) = began {
-            tx.put_scope(&scope)?;
-            known.learn_scope(scope);
-        }
-        tx.append(&fresh, end, Applied::Waiting, now.wall)?;
-        Arc::make_mut(&mut known.heads).insert(chain, end);
-        for (header, payload) in fresh.headers.iter().zip(&fresh.payloads) {
-            known.hlc = known.hlc.observe(header.hlc, now);
-            let applied = apply::entry(tx, known, &self.identity, header, payload, now.wall, changes)?;
-            if applied != Applied::Waiting {
-                tx.mark(chain, header.seq, applied)?;
-            }
-            if applied == Applied::Dead {
-                let detail = format!("scope {}, run {}, entry {}", chain.scope, chain.run, header.seq);
-                tx.put_incident(&Incident { author: chain.author, kind: "unreadable-payload".to_owned(), detail, at: now.wall })?;
-            }
-        }
-        note_forks(tx, known, now, &fresh, end)?;
-        Ok(fresh.headers.len() as u64)
-    }
+/// One transaction's taking in.
+pub(crate) struct Taking<'a> {
+    pub tx: &'a mut dyn Transaction,
+    pub known: Known,
+    replica: &'a Replica,
+    now: Now,
+    peer: ReplicaId,
+    changes: Changes,
+    accepted: Accepted,
 }
 
 enum Stopped {
@@ -168,68 +107,218 @@ fn refused(kind: &'static str, error: &ChainError) -> Stopped {
     Stopped::Refused(incident, error.to_string())
 }
 
-/// What a hub writes into a site's scopes: documents and answers to alerts. Samples, bindings and grants are the site's own.
-const FROM_HUB: &[Kind] = &[Kind::RUN_START, Kind::GENESIS, Kind::CHANGE, Kind::ACKNOWLEDGEMENT];
+impl<'a> Taking<'a> {
+    pub fn new(replica: &'a Replica, tx: &'a mut dyn Transaction, now: Now, peer: ReplicaId) -> Self {
+        Self { tx, known: replica.known.clone(), replica, now, peer, changes: Changes::default(), accepted: Accepted::default() }
+    }
 
-/// Whether the source may send this stretch; gives the scope to begin if it is seen for the first time. Its key comes
-/// later, with its grant.
-fn permit(known: &Known, me: ReplicaId, source: Source, chain: ChainId, stretch: &Stretch) -> Result<Option<Scope>, Stopped> {
-    // Whoever was restored from a backup is sent its own entries back: by its hub, or by each of its sites.
-    let (peer, site) = match source {
-        Source::Site(site) => (site, site),
-        Source::Hub(hub) => (hub, me),
-    };
-    if chain.author != peer && chain.author != me {
-        return Err(Stopped::Refused(Some("broken-chain"), format!("entries by {} are not this peer's to send", chain.author)));
+    pub fn finish(self) -> (Known, Accepted) {
+        let mut accepted = self.accepted;
+        accepted.documents = self.changes.documents;
+        accepted.bindings = self.changes.bindings;
+        accepted.closed = self.changes.closed;
+        (self.known, accepted)
     }
-    if chain.author != site
-        && let Some(header) = stretch.headers.iter().find(|h| h.kind <= Kind::ACKNOWLEDGEMENT && !FROM_HUB.contains(&h.kind))
-    {
-        return Err(Stopped::Refused(
-            Some("broken-chain"),
-            format!("entry {}: kind {} is the site's own to write", header.seq, header.kind.0),
-        ));
-    }
-    match known.scopes.get(&chain.scope).map(|s| s.creator) {
-        Some(creator) if creator == site => Ok(None),
-        Some(_) => Err(Stopped::Refused(Some("broken-chain"), format!("scope {} belongs to another site", chain.scope))),
-        // A site begins its scopes itself; one that was restored from a backup gets back those begun since.
-        None if chain.author == site => Ok(Some(Scope { id: chain.scope, role: None, creator: site, key: None, patient: None })),
-        None => Err(Stopped::Refused(None, format!("scope {} is not known here", chain.scope))),
-    }
-}
 
-/// A run that continues less than is known of an earlier one, or an earlier run that grows after a later one began:
-/// somebody restored a backup, or two copies of one replica are alive. Both branches are kept.
-fn note_forks(tx: &mut dyn Transaction, known: &Known, now: Now, fresh: &Stretch, end: Head) -> Result<(), StoreError> {
-    let chain = end.chain;
-    let mut raise =
-        |kind: &str, detail: String| tx.put_incident(&Incident { author: chain.author, kind: kind.to_owned(), detail, at: now.wall });
-    if let Some(next) = known.continued.get(&chain).filter(|next| end.next > **next) {
-        let detail = format!(
-            "run {} goes on past entry {next} in scope {} although a later run has begun: two copies are alive",
-            chain.run, chain.scope
-        );
-        raise("clone", detail)?;
+    /// Whether anything was new so far.
+    pub fn is_new(&self) -> bool {
+        self.accepted.is_new()
     }
-    if fresh.headers.first().is_some_and(|h| h.seq == 0 && h.kind == Kind::RUN_START) {
-        for other in known.heads.values() {
-            if other.chain.scope == chain.scope && other.chain.author == chain.author && other.chain.run != chain.run {
-                let named = known.continued.get(&other.chain).copied().unwrap_or(0);
-                if named < other.next {
-                    raise(
-                        "fork",
-                        format!(
-                            "run {} does not know entries {named} to {} of run {} in scope {}",
-                            chain.run,
-                            other.next - 1,
-                            other.chain.run,
-                            chain.scope
-                        ),
-                    )?;
+
+    pub fn all(&mut self, stretches: &[Stretch], parts: &[Part]) -> Result<(), StoreError> {
+        let mut stopped: Vec<ChainId> = Vec::new();
+        for stretch in stretches {
+            let Some(chain) = stretch.chain().filter(|chain| !stopped.contains(chain)) else { continue };
+            match self.stretch(chain, stretch) {
+                Ok(()) => {}
+                Err(Stopped::Store(error)) => return Err(error),
+                Err(Stopped::Refused(kind, reason)) => {
+                    stopped.push(chain);
+                    if let Some(kind) = kind {
+                        let detail = format!("scope {}, run {}: {reason}", chain.scope, chain.run);
+                        self.tx.put_incident(&Incident {
+                            author: self.peer,
+                            kind: kind.to_owned(),
+                            detail,
+                            at: self.now.wall,
+                            closed: None,
+                        })?;
+                    }
+                    let seq = stretch.headers.first().map_or(0, |h| h.seq);
+                    self.accepted.refused.push(Refused { chain, seq, reason });
                 }
             }
         }
+        parts.iter().try_for_each(|part| self.part(part))
     }
-    Ok(())
+
+    fn stretch(&mut self, chain: ChainId, stretch: &Stretch) -> Result<(), Stopped> {
+        let begins = self.permit(chain, stretch)?;
+        let head = self.known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
+        let first = stretch.headers.first().map_or(0, |h| h.seq);
+        if first > head.next {
+            return Err(refused("broken-chain", &ChainError::Gap { expected: head.next, got: first }));
+        }
+        let before = match first.checked_sub(1) {
+            None => chain.root(),
+            Some(_) if first == head.next => head.hash,
+            Some(seq) => {
+                self.tx.header_hash(chain, seq)?.ok_or_else(|| refused("broken-chain", &ChainError::Gap { expected: seq, got: first }))?
+            }
+        };
+        let end = stretch.verify(Head { chain, next: first, hash: before }).map_err(|e| refused("broken-chain", &e))?;
+        // What is held already must be the very same entries; a payload that was missing may come with them.
+        let (mut hash, mut late) = (before, Vec::new());
+        for (header, payload) in stretch.headers.iter().zip(&stretch.payloads).take_while(|(h, _)| h.seq < head.next) {
+            hash = header.hash(hash);
+            if self.tx.header_hash(chain, header.seq)? != Some(hash) {
+                return Err(refused("fork", &ChainError::Fork { seq: header.seq }));
+            }
+            if !payload.is_empty() {
+                late.push((header, payload));
+            }
+        }
+        for (header, payload) in late {
+            let wanted = self.tx.entry(chain, header.seq)?.is_some_and(|e| matches!(e.state, State::Wanted | State::Absent));
+            if wanted {
+                self.payload(header, payload)?;
+            }
+        }
+        if end.next <= head.next {
+            return Ok(());
+        }
+        let skip = usize::try_from(head.next - first).unwrap_or(usize::MAX);
+        let fresh = Stretch {
+            headers: stretch.headers.get(skip..).unwrap_or_default().to_vec(),
+            payloads: stretch.payloads.get(skip..).unwrap_or_default().to_vec(),
+            signature: stretch.signature,
+        };
+        if let Some(scope) = begins {
+            self.tx.put_scope(&scope)?;
+            self.known.learn_scope(scope);
+        }
+        let arrival = self.tx.append(&fresh, end, State::Waiting, self.now.wall)?;
+        self.known.learn_head(end, arrival);
+        self.accepted.entries += fresh.headers.len() as u64;
+        for (header, payload) in fresh.headers.iter().zip(&fresh.payloads) {
+            self.known.hlc = self.known.hlc.observe(header.hlc, self.now);
+            if let Some(state) = self.closed(header) {
+                self.tx.mark(chain, header.seq, state)?;
+            } else if !payload.is_empty() {
+                self.accepted.payloads += 1;
+                self.accepted.bytes += payload.len() as u64;
+                let state = self.applying().entry(header, payload)?;
+                if state != State::Waiting {
+                    self.tx.mark(chain, header.seq, state)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of an entry whose payload is not kept: its scope was erased, or has been left.
+    fn closed(&self, header: &Header) -> Option<State> {
+        let access = &self.known.scopes.get(&header.scope)?.access;
+        let me = self.replica.id();
+        match header.kind {
+            kind if kind.outlives_scope() => None,
+            _ if access.is_erased() => Some(State::Erased),
+            // Whoever has left hears only of being asked back.
+            Kind::GRANT => None,
+            _ => (access.had(me) && !access.has(me)).then_some(State::Dropped),
+        }
+    }
+
+    fn applying(&mut self) -> Applying<'_> {
+        Applying { tx: self.tx, known: &mut self.known, identity: &self.replica.identity, now: self.now, changes: &mut self.changes }
+    }
+
+    /// Keeps and applies the payload of an entry whose header is held; the caller has checked its hash.
+    fn payload(&mut self, header: &Header, payload: &[u8]) -> Result<(), StoreError> {
+        let chain = header.chain();
+        self.tx.put_payload(chain, header.seq, payload, State::Waiting)?;
+        self.tx.drop_dead_letter(chain, header.seq)?;
+        self.accepted.payloads += 1;
+        let state = self.applying().entry(header, payload)?;
+        if state != State::Waiting {
+            self.tx.mark(chain, header.seq, state)?;
+        }
+        Ok(())
+    }
+
+    /// A piece of a wanted payload: kept until it is whole, then checked and applied. Pieces that do not follow are left out;
+    /// whoever sent them is asked again from where we are.
+    fn part(&mut self, part: &Part) -> Result<(), StoreError> {
+        let Some(entry) = self.tx.entry(part.chain, part.seq)? else { return Ok(()) };
+        if !matches!(entry.state, State::Wanted | State::Absent) || entry.header.len > PAYLOAD_LIMIT {
+            return Ok(());
+        }
+        let mut bytes = if part.offset == 0 { Vec::new() } else { self.tx.part(part.chain, part.seq)? };
+        if bytes.len() as u64 != part.offset || bytes.len() + part.bytes.len() > entry.header.len as usize {
+            return Ok(());
+        }
+        bytes.extend_from_slice(&part.bytes);
+        self.accepted.bytes += part.bytes.len() as u64;
+        if bytes.len() < entry.header.len as usize {
+            return self.tx.put_part(part.chain, part.seq, &bytes);
+        }
+        if sha256(&[&bytes]) == entry.header.payload_hash {
+            return self.payload(&entry.header, &bytes);
+        }
+        // Begun again from its first byte.
+        let detail = format!("scope {}, run {}, entry {}: other bytes than its header names", part.chain.scope, part.chain.run, part.seq);
+        self.tx.put_incident(&Incident {
+            author: self.peer,
+            kind: "unreadable-payload".to_owned(),
+            detail,
+            at: self.now.wall,
+            closed: None,
+        })?;
+        self.tx.mark(part.chain, part.seq, State::Wanted)
+    }
+
+    /// The peer does not have a payload and will not. Whoever has a hub asks it before giving up: a neighbour may have dropped
+    /// what the hub holds.
+    pub fn absent(&mut self, chain: ChainId, seq: u64) -> Result<(), StoreError> {
+        if self.tx.entry(chain, seq)?.is_none_or(|entry| entry.state != State::Wanted) {
+            return Ok(());
+        }
+        self.tx.mark(chain, seq, State::Absent)?;
+        if self.known.is_before_hub() || self.known.hub().is_some_and(|hub| hub != self.peer) {
+            return Ok(());
+        }
+        let reason = format!("its payload is not held by {} any more", self.peer);
+        self.tx.put_dead_letter(&DeadLetter { chain, seq, reason: reason.clone() })?;
+        let detail = format!("scope {}, run {}, entry {seq}: {reason}", chain.scope, chain.run);
+        self.tx.put_incident(&Incident { author: chain.author, kind: "absent-payload".to_owned(), detail, at: self.now.wall, closed: None })
+    }
+
+    /// Whether this stretch may be taken; gives the scope to begin if it is seen for the first time. Its key comes with its
+    /// grants. Once a scope is known, who brings an entry does not matter, only who wrote it: a neighbour may bring what the
+    /// creator wrote before its own grant, which stands further on in the same chain, has been read here.
+    fn permit(&self, chain: ChainId, stretch: &Stretch) -> Result<Option<Scope>, Stopped> {
+        let me = self.replica.id();
+        let from_hub = self.known.hub() == Some(self.peer);
+        let Some(scope) = self.known.scopes.get(&chain.scope) else {
+            let neighbour = self.known.peers.iter().any(|p| p.replica == self.peer);
+            // A member relays what another one began; whose it is, the scope's id tells.
+            let relayed = self.known.is_hub(me, me) && chain.scope.is_begun_by(chain.author);
+            if chain.author == self.peer || from_hub || neighbour || relayed {
+                let (id, creator) = (chain.scope, chain.author);
+                return Ok(Some(Scope { id, role: None, creator, key: None, patient: None, access: Access::default() }));
+            }
+            return Err(Stopped::Refused(None, format!("scope {} is not known here", chain.scope)));
+        };
+        let known = !scope.access.is_unknown();
+        if known && chain.author != me && !scope.id.is_begun_by(chain.author) && !scope.access.had(chain.author) {
+            return Err(Stopped::Refused(None, format!("{} is not known to take part in scope {}", chain.author, chain.scope)));
+        }
+        match stretch.headers.iter().find(|h| !self.known.may_write(scope, me, h.author, h.kind)) {
+            Some(header) => {
+                let kind = if self.known.is_before_hub() { None } else { Some("broken-chain") };
+                Err(Stopped::Refused(kind, format!("entry {}: kind {} is the site's own to write", header.seq, header.kind.0)))
+            }
+            None => Ok(None),
+        }
+    }
 }

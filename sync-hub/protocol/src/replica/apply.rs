@@ -1,25 +1,33 @@
-//! From entries to views: documents, bindings, the segment index, scope keys. The same for what is written here and for
-//! what arrives; order and repeats do not matter.
+//! From entries to views: documents, bindings, the segment index, keys and memberships. The same for what is written here
+//! and for what arrives; order and repeats do not matter.
 
 use super::{Known, damaged};
 use crate::commit::DocumentState;
-use crate::store::{Applied, DeadLetter, Scope, SegmentRow, StoreError, StoredDocument, Transaction};
+use crate::store::{DeadLetter, Incident, Mask, Scope, SegmentRow, State, StoreError, StoredDocument, Transaction};
 use record::binding::Binding;
-use record::document::{self, Document, canonical_json};
-use record::id::ScopeId;
-use record::ledger::body::Body;
-use record::ledger::grant::{self, Grant};
+use record::document::{self, Conflict, Document, Origin, canonical_json};
+use record::fhir::identity;
+use record::id::{PatientId, ScopeId};
+use record::ledger::body::{Act, Body, DocumentEvent, Erasure, Membership, Refiling, RunStart, Span};
+use record::ledger::grant::{self, Grant, ScopeRole};
 use record::ledger::seal::{self, Place};
-use record::ledger::{Header, Hlc, Identity};
-use record::time::Timestamp;
+use record::ledger::{ChainId, Header, Hlc, Identity, ScopeKey};
+use record::series::Segment;
+use record::time::{Now, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Entries of a scope taken up at once when its key arrives.
+const WAITING_LIMIT: usize = 1_000_000;
 
 /// What applying entries changed, for whoever shows it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     pub documents: Vec<DocumentState>,
     pub bindings: Vec<(Hlc, Binding)>,
+    /// Patients whose record is no longer here.
+    pub closed: Vec<PatientId>,
 }
 
 /// Why a payload does not yield a body.
@@ -32,54 +40,26 @@ pub(super) enum Closed {
 }
 
 /// Opens and reads a payload.
-pub(super) fn open(scopes: &BTreeMap<ScopeId, Scope>, header: &Header, payload: &[u8]) -> Result<Body, Closed> {
+pub(super) fn open(scopes: &BTreeMap<ScopeId, Scope>, header: &Header, payload: &[u8]) -> Result<(Act, Body), Closed> {
+    let (key, place) = key_and_place(scopes, header)?;
+    let canonical = seal::open(key, &place, payload).map_err(|e| Closed::Unreadable(e.to_string()))?;
+    let (act, body) = Body::decode(&canonical).map_err(|e| Closed::Unreadable(e.to_string()))?;
+    let states = body.kind() == header.kind;
+    if states { Ok((act, body)) } else { Err(Closed::Unreadable("the header states another kind than the payload holds".to_owned())) }
+}
+
+/// What opens an entry's payload: its scope's key, none if it is open to anyone; and where it stands.
+pub(super) fn key_and_place<'a>(scopes: &'a BTreeMap<ScopeId, Scope>, header: &Header) -> Result<(Option<&'a ScopeKey>, Place), Closed> {
     let place = Place { author: header.author, run: header.run, scope: header.scope, seq: header.seq, kind: header.kind };
     let key = match header.key_id {
-        0 => None,
+        0 if header.kind.is_open() => None,
+        0 => return Err(Closed::Unreadable("the payload is not sealed".to_owned())),
         wanted => match scopes.get(&header.scope).and_then(|s| s.key.as_ref()) {
             Some((id, key)) if *id == wanted => Some(key),
             _ => return Err(Closed::NoKey),
         },
     };
-    let canonical = seal::open(key, &place, payload).map_err(|e| Closed::Unreadable(e.to_string()))?;
-    let (_, body) = Body::decode(&canonical).map_err(|e| Closed::Unreadable(e.to_string()))?;
-    if body.kind() == header.kind {
-        Ok(body)
-    } else {
-        Err(Closed::Unreadable("the header states another kind than the payload holds".to_owned()))
-    }
-}
-
-/// Applies an entry that has just been appended: to the views, to the dead letters, or leaves it waiting for its key.
-pub(super) fn entry(
-    tx: &mut dyn Transaction,
-    known: &mut Known,
-    identity: &Identity,
-    header: &Header,
-    payload: &[u8],
-    at: Timestamp,
-    changes: &mut Changes,
-) -> Result<Applied, StoreError> {
-    // Kinds of a newer program: kept, relayed and digested, not understood.
-    if header.kind.0 > record::ledger::Kind::ACKNOWLEDGEMENT.0 {
-        return Ok(Applied::Done);
-    }
-    let chain = header.chain();
-    match open(&known.scopes, header, payload) {
-        Ok(body) => match self::body(tx, known, identity, header, &body, at, changes) {
-            Ok(()) => Ok(Applied::Done),
-            Err(Failed::Store(error)) => Err(error),
-            Err(Failed::Content(reason)) => {
-                tx.put_dead_letter(&DeadLetter { chain, seq: header.seq, reason })?;
-                Ok(Applied::Dead)
-            }
-        },
-        Err(Closed::NoKey) => Ok(Applied::Waiting),
-        Err(Closed::Unreadable(reason)) => {
-            tx.put_dead_letter(&DeadLetter { chain, seq: header.seq, reason })?;
-            Ok(Applied::Dead)
-        }
-    }
+    Ok((key, place))
 }
 
 /// Why a body could not be applied.
@@ -94,19 +74,112 @@ impl From<StoreError> for Failed {
     }
 }
 
-pub(super) fn body(
-    tx: &mut dyn Transaction,
-    known: &mut Known,
-    identity: &Identity,
-    header: &Header,
-    body: &Body,
-    at: Timestamp,
-    changes: &mut Changes,
-) -> Result<(), Failed> {
-    match body {
-        Body::RunStart(start) => known.learn_run(header.chain(), start),
-        Body::Genesis(_) | Body::Change(_) | Body::Acknowledgement(_) => document(tx, known, header, body, changes)?,
-        Body::Segment(segment) => tx.put_segment(&SegmentRow {
+/// One transaction's applying.
+pub(super) struct Applying<'a> {
+    pub tx: &'a mut dyn Transaction,
+    pub known: &'a mut Known,
+    pub identity: &'a Identity,
+    pub now: Now,
+    pub changes: &'a mut Changes,
+}
+
+impl Applying<'_> {
+    /// Applies an entry whose payload is here: to the views, to the dead letters, or leaves it waiting for its key. Gives the
+    /// state it is then in.
+    pub fn entry(&mut self, header: &Header, payload: &[u8]) -> Result<State, StoreError> {
+        let chain = header.chain();
+        if let Some(scope) = self.known.scopes.get(&header.scope) {
+            if scope.access.is_revoked(chain, header.seq) {
+                return Ok(State::Quarantined);
+            }
+            if scope.access.is_erased() && !header.kind.outlives_scope() {
+                return Ok(State::Erased);
+            }
+        }
+        // Kinds of a newer program: kept, relayed and digested, not understood.
+        if !header.kind.is_known() {
+            return Ok(State::Done);
+        }
+        let reason = match open(&self.known.scopes, header, payload) {
+            Ok((act, body)) => match self.body(header, &act, &body) {
+                Ok(()) => return Ok(State::Done),
+                Err(Failed::Store(error)) => return Err(error),
+                Err(Failed::Content(reason)) => reason,
+            },
+            Err(Closed::NoKey) => return Ok(State::Waiting),
+            Err(Closed::Unreadable(reason)) => reason,
+        };
+        self.tx.put_dead_letter(&DeadLetter { chain, seq: header.seq, reason })?;
+        let detail = format!("scope {}, run {}, entry {}", chain.scope, chain.run, header.seq);
+        // What a hub may write is refused by a box that does not know its hub yet, and taken up once it does.
+        if !self.known.is_before_hub() {
+            self.raise(chain, "unreadable-payload", detail)?;
+        }
+        Ok(State::Dead)
+    }
+
+    pub fn body(&mut self, header: &Header, act: &Act, body: &Body) -> Result<(), Failed> {
+        let chain = header.chain();
+        match body {
+            Body::RunStart(start) => self.run_start(chain, start)?,
+            Body::Documents(events) => {
+                // One bad event does not hold up the others of its entry.
+                let mut failed = None;
+                for (index, event) in events.iter().enumerate() {
+                    match self.document(header, act, event) {
+                        Err(Failed::Content(why)) => failed = failed.or(Some(format!("event {index}: {why}"))),
+                        other => other?,
+                    }
+                }
+                return failed.map_or(Ok(()), |why| Err(Failed::Content(why)));
+            }
+            Body::Segment(segment) => self.segment(header, segment)?,
+            Body::Binding(binding) => {
+                // Bed 1 of a neighbour is not bed 1 here. A hub, which reads for no bed, lists them all.
+                let me = self.identity.replica();
+                if header.scope.is_begun_by(me) || self.known.is_hub(me, me) {
+                    self.tx.put_binding(header.hlc, binding)?;
+                    self.changes.bindings.push((header.hlc, binding.clone()));
+                }
+            }
+            Body::Grant(grant) => self.grant(header, grant)?,
+            Body::Audit(_) => {}
+            Body::Refiling(Refiling::Mask { chain, seq, from, to }) => {
+                if chain.scope != header.scope {
+                    return Err(Failed::Content("it masks a segment of another scope".to_owned()));
+                }
+                self.tx.put_mask(&Mask { chain: *chain, seq: *seq, from: *from, to: *to })?;
+            }
+            Body::Refiling(Refiling::Copy { segment, .. }) => self.segment(header, segment)?,
+            Body::Shed(spans) => self.shed(header, spans)?,
+            Body::Membership(event) => self.membership(header, event)?,
+            Body::Erasure(event) => self.erasure(header, *event)?,
+            Body::Revocation(revocation) => {
+                if !self.known.is_hub(self.identity.replica(), header.author) && !header.scope.is_begun_by(header.author) {
+                    return Err(Failed::Content("only the hub and the scope's creator revoke".to_owned()));
+                }
+                self.change_scope(header.scope, |scope| scope.access.revoke(revocation.replica, &revocation.heads))?;
+                self.released(header.scope)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_start(&mut self, chain: ChainId, start: &RunStart) -> Result<(), StoreError> {
+        for head in &start.continues {
+            if head.chain.author == chain.author && head.chain.scope == chain.scope && head.chain.run != chain.run {
+                self.tx.set_continued(head.chain, head.next)?;
+                let next = Arc::make_mut(&mut self.known.continued).entry(head.chain).or_default();
+                *next = (*next).max(head.next);
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, header: &Header, segment: &Segment) -> Result<(), Failed> {
+        // A segment that cannot be read is one dead letter, and not the failure of every question about its time.
+        segment.view().check().map_err(|e| Failed::Content(e.to_string()))?;
+        Ok(self.tx.put_segment(&SegmentRow {
             chain: header.chain(),
             seq: header.seq,
             device: segment.device.to_string(),
@@ -115,106 +188,214 @@ pub(super) fn body(
             start: segment.start,
             end: segment.end,
             next_seq: segment.next_seq(),
-        })?,
-        Body::Binding(binding) => {
-            tx.put_binding(header.hlc, binding)?;
-            changes.bindings.push((header.hlc, binding.clone()));
-        }
-        Body::Grant(grant) => take_grant(tx, known, identity, header, grant, at, changes)?,
-        Body::Audit(_) => {}
+        })?)
     }
-    Ok(())
-}
 
-fn document(tx: &mut dyn Transaction, known: &mut Known, header: &Header, body: &Body, changes: &mut Changes) -> Result<(), Failed> {
-    let Some((resource_type, id)) = document::address(body) else { return Ok(()) };
-    if !document::is_by(body, header.author, header.run) {
-        return Err(Failed::Content(format!("a change of {resource_type}/{id} cannot be read, or is in another author's name")));
-    }
-    let held = tx.document(resource_type, id)?;
-    let mut parts: Document = match &held {
-        Some(held) if held.scope != header.scope => {
-            return Err(Failed::Content(format!("{resource_type}/{id} lives in another scope")));
+    fn document(&mut self, header: &Header, act: &Act, event: &DocumentEvent) -> Result<(), Failed> {
+        let (resource_type, id) = document::address(event);
+        if !document::is_by(event, header.author, header.run) {
+            return Err(Failed::Content(format!("a change of {resource_type}/{id} cannot be read, or is in another author's name")));
         }
-        Some(held) => postcard::from_bytes(&held.parts).map_err(|e| damaged("documents.parts", &e))?,
-        None => Document::default(),
-    };
-    parts.add(header.hlc, body).map_err(|e| Failed::Content(e.to_string()))?;
-    let mut stored = StoredDocument {
-        resource_type: resource_type.to_owned(),
-        id: id.clone(),
-        scope: header.scope,
-        parts: postcard::to_stdvec(&parts).map_err(|e| damaged("documents.parts", &e))?,
-        json: String::new(),
-        version: String::new(),
-        updated: header.hlc,
-    };
-    match parts.show(resource_type) {
-        Ok(shown) => {
-            let json = with_meta(shown.json, &shown.version, shown.updated);
-            stored.json = canonical_json(&json);
-            stored.version = shown.version.clone();
-            stored.updated = shown.updated;
-            if resource_type == "Patient" {
-                claim_patient(tx, known, header.scope, id.as_str())?;
+        let held = self.tx.document(resource_type, id)?;
+        let mut parts: Document = match &held {
+            Some(held) if held.scope != header.scope => {
+                return Err(Failed::Content(format!("{resource_type}/{id} lives in another scope")));
             }
-            changes.documents.push(DocumentState {
-                resource_type: resource_type.to_owned(),
-                id: id.clone(),
-                json,
-                version: shown.version,
-                acknowledged: parts.first_acknowledgement().map(|(at, by)| (at, by.to_owned())),
-            });
+            Some(held) => postcard::from_bytes(&held.parts).map_err(|e| damaged("documents.parts", &e))?,
+            None => Document::default(),
+        };
+        let origin = Origin { hlc: header.hlc, author: header.author, run: header.run, user: act.user.clone() };
+        parts.take(&origin, event).map_err(|e| Failed::Content(e.to_string()))?;
+        let mut stored = StoredDocument {
+            resource_type: resource_type.to_owned(),
+            id: id.clone(),
+            scope: header.scope,
+            parts: postcard::to_stdvec(&parts).map_err(|e| damaged("documents.parts", &e))?,
+            json: String::new(),
+            version: String::new(),
+            updated: header.hlc,
+            conflicted: false,
+            keys: Vec::new(),
+        };
+        match parts.show(resource_type) {
+            Ok(shown) => {
+                let json = with_meta(shown.json, &shown.version, shown.updated);
+                stored.json = canonical_json(&json);
+                stored.version = shown.version.clone();
+                stored.updated = shown.updated;
+                stored.conflicted = shown.conflicts.iter().any(Conflict::is_open);
+                if resource_type == "Patient" {
+                    stored.keys = identity::keys(&json);
+                    self.claim_patient(header.scope, id.as_str())?;
+                }
+                self.changes.documents.push(DocumentState {
+                    resource_type: resource_type.to_owned(),
+                    id: id.clone(),
+                    json,
+                    version: shown.version,
+                    acknowledged: parts.first_acknowledgement().map(|(at, by)| (at, by.to_owned())),
+                });
+            }
+            // Its genesis is still on its way: the parts are kept, there is nothing to show.
+            Err(document::DocumentError::NoGenesis) => {}
+            Err(error) => return Err(Failed::Content(error.to_string())),
         }
-        // Its genesis is still on its way: the parts are kept, there is nothing to show.
-        Err(document::DocumentError::NoGenesis) => {}
-        Err(error) => return Err(Failed::Content(error.to_string())),
+        self.tx.put_document(&stored)?;
+        Ok(())
     }
-    tx.put_document(&stored)?;
-    Ok(())
-}
 
-fn claim_patient(tx: &mut dyn Transaction, known: &mut Known, scope: ScopeId, id: &str) -> Result<(), StoreError> {
-    if let (Some(scope), Ok(patient)) = (known.scopes.get(&scope), id.parse())
-        && scope.patient.is_none()
-        && scope.role == Some(grant::ScopeRole::Patient)
-    {
-        let scope = Scope { patient: Some(patient), ..scope.clone() };
-        tx.put_scope(&scope)?;
-        known.learn_scope(scope);
+    fn claim_patient(&mut self, scope: ScopeId, id: &str) -> Result<(), StoreError> {
+        let claims = |s: &&Scope| s.patient.is_none() && s.role == Some(ScopeRole::Patient);
+        match (self.known.scopes.get(&scope).filter(claims), id.parse::<PatientId>()) {
+            (Some(_), Ok(patient)) => self.change_scope(scope, |scope| scope.patient = Some(patient)),
+            _ => Ok(()),
+        }
     }
-    Ok(())
-}
 
-fn take_grant(
-    tx: &mut dyn Transaction,
-    known: &mut Known,
-    identity: &Identity,
-    header: &Header,
-    grant: &Grant,
-    at: Timestamp,
-    changes: &mut Changes,
-) -> Result<(), Failed> {
-    if grant.to != identity.replica() {
-        return Ok(());
+    /// A grant names a member; the one for this replica also brings the key.
+    fn grant(&mut self, header: &Header, grant: &Grant) -> Result<(), Failed> {
+        let me = self.identity.replica();
+        let trusted = |known: &Known| {
+            header.author == grant.creator
+                || known.is_hub(me, header.author)
+                || known.peers.iter().any(|peer| peer.replica == header.author)
+        };
+        let held = self.known.scopes.get(&header.scope).filter(|s| !s.access.is_unknown());
+        if !header.scope.is_begun_by(grant.creator) {
+            return Err(Failed::Content("the grant names a creator who has not begun the scope".to_owned()));
+        }
+        if !trusted(self.known) || held.is_some_and(|s| s.creator != grant.creator) {
+            return Err(Failed::Content("the grant is neither by the scope's creator nor by the hub".to_owned()));
+        }
+        let (was_member, had_key) = self.known.scopes.get(&header.scope).map_or((false, false), |s| (s.access.has(me), s.key.is_some()));
+        self.change_scope(header.scope, |scope| {
+            scope.creator = grant.creator;
+            scope.role = scope.role.or(Some(grant.role));
+            scope.access.grant(grant.to, header.hlc, header.author);
+        })?;
+        let scope = self.known.scopes.get(&header.scope);
+        let wanted = scope.is_some_and(|s| s.access.has(me) && !s.access.is_erased());
+        if grant.to != me || had_key || !wanted {
+            return Ok(());
+        }
+        let key = grant::unwrap(grant, header.scope, self.identity).map_err(|e| Failed::Content(e.to_string()))?;
+        self.change_scope(header.scope, |scope| scope.key = Some((grant.key_id, key)))?;
+        if !was_member {
+            // Whoever comes back to a scope it had left starts it anew.
+            self.tx.clear(header.scope, State::Wanted)?;
+        }
+        self.retry_scope(header.scope, State::Waiting)?;
+        Ok(())
     }
-    let held = known.scopes.get(&grant.scope);
-    if held.is_some_and(|s| s.key.is_some()) {
-        return Ok(());
+
+    fn shed(&mut self, header: &Header, spans: &[Span]) -> Result<(), Failed> {
+        for span in spans {
+            if span.chain.scope != header.scope || span.chain.author != header.author {
+                return Err(Failed::Content("it gives up entries of another scope or author".to_owned()));
+            }
+            for (seq, state) in self.tx.lacking(span.chain)? {
+                if (span.from..span.to).contains(&seq) && matches!(state, State::Wanted | State::Absent) {
+                    self.tx.mark(span.chain, seq, State::Shed)?;
+                    self.tx.drop_dead_letter(span.chain, seq)?;
+                }
+            }
+            let detail = format!("scope {}, run {}, entries {} to {}", span.chain.scope, span.chain.run, span.from, span.to);
+            self.raise(header.chain(), "shed", detail)?;
+        }
+        Ok(())
     }
-    // Only whoever began a scope gives out its key here; a grant for a scope not seen yet begins it.
-    if held.is_some_and(|s| s.creator != header.author) {
-        return Err(Failed::Content("the grant is not by the scope's creator".to_owned()));
+
+    fn membership(&mut self, header: &Header, event: &Membership) -> Result<(), Failed> {
+        let me = self.identity.replica();
+        match event {
+            Membership::Ends { replica, granted } => {
+                if !header.scope.is_begun_by(header.author) && !self.known.is_hub(me, header.author) {
+                    return Err(Failed::Content("only the hub and the scope's creator end a membership".to_owned()));
+                }
+                self.change_scope(header.scope, |scope| scope.access.end(*replica, *granted))?;
+            }
+            Membership::Left { scopes } => {
+                for (scope, granted) in scopes {
+                    self.change_scope(*scope, |scope| scope.access.leave(header.author, *granted))?;
+                    if header.author == me && self.known.scopes.get(scope).is_some_and(|s| !s.access.has(me)) {
+                        self.close(*scope, State::Dropped)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
-    let key = grant::unwrap(grant, identity).map_err(|e| Failed::Content(e.to_string()))?;
-    let scope = Scope { id: grant.scope, role: Some(grant.role), creator: header.author, key: Some((grant.key_id, key)), patient: None };
-    tx.put_scope(&scope)?;
-    known.learn_scope(scope);
-    for waiting in tx.waiting(grant.scope)? {
-        let applied = entry(tx, known, identity, &waiting.header, &waiting.payload, at, changes)?;
-        tx.mark(waiting.header.chain(), waiting.header.seq, applied)?;
+
+    fn erasure(&mut self, header: &Header, event: Erasure) -> Result<(), Failed> {
+        match event {
+            Erasure::Done => self.change_scope(header.scope, |scope| scope.access.erased(header.author))?,
+            Erasure::Ordered => {
+                let me = self.identity.replica();
+                if !header.scope.is_begun_by(header.author) && !self.known.is_hub(me, header.author) {
+                    return Err(Failed::Content("only the hub and the scope's creator order an erasure".to_owned()));
+                }
+                self.change_scope(header.scope, |scope| scope.access.order_erasure())?;
+                self.close(header.scope, State::Erased)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Forgets a scope's key and content.
+    fn close(&mut self, scope: ScopeId, state: State) -> Result<(), StoreError> {
+        self.tx.clear(scope, state)?;
+        let patient = self.known.scopes.get(&scope).and_then(|s| s.patient.clone());
+        self.changes.closed.extend(patient);
+        self.change_scope(scope, |scope| (scope.key, scope.patient) = (None, None))
+    }
+
+    /// Takes up again what a changed revocation lets through.
+    fn released(&mut self, scope: ScopeId) -> Result<(), StoreError> {
+        self.retry_scope(scope, State::Quarantined)
+    }
+
+    /// Applies entries of a scope that are in a state, oldest arrival first.
+    fn retry_scope(&mut self, scope: ScopeId, state: State) -> Result<(), StoreError> {
+        for waiting in self.tx.in_state(state, Some(scope), WAITING_LIMIT)? {
+            self.retry(waiting.header.chain(), waiting.header.seq)?;
+        }
+        Ok(())
+    }
+
+    /// Applies an entry again; gives the state it is then in.
+    pub fn retry(&mut self, chain: ChainId, seq: u64) -> Result<Option<State>, StoreError> {
+        let Some(entry) = self.tx.entry(chain, seq)?.filter(|entry| entry.state.holds()) else { return Ok(None) };
+        let state = self.entry(&entry.header, &entry.payload)?;
+        if state != entry.state {
+            self.tx.mark(chain, seq, state)?;
+        }
+        Ok(Some(state))
+    }
+
+    /// Changes what is known of a scope; one not known yet is begun by its first mention.
+    fn change_scope(&mut self, id: ScopeId, change: impl FnOnce(&mut Scope)) -> Result<(), StoreError> {
+        let mut scope = match self.known.scopes.get(&id) {
+            Some(scope) => scope.clone(),
+            None => Scope {
+                id,
+                role: None,
+                creator: self.identity.replica(),
+                key: None,
+                patient: None,
+                access: crate::access::Access::default(),
+            },
+        };
+        change(&mut scope);
+        if self.known.scopes.get(&id) != Some(&scope) {
+            self.tx.put_scope(&scope)?;
+            self.known.learn_scope(scope);
+        }
+        Ok(())
+    }
+
+    pub fn raise(&mut self, chain: ChainId, kind: &str, detail: String) -> Result<(), StoreError> {
+        self.tx.put_incident(&Incident { author: chain.author, kind: kind.to_owned(), detail, at: self.now.wall, closed: None })
+    }
 }
 
 fn with_meta(mut object: serde_json::Map<String, Value>, version: &str, updated: Hlc) -> Value {

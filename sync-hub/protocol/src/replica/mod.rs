@@ -1,26 +1,45 @@
-//! A replica: its identity, what it holds, and the two ways anything is added — [`Replica::commit`] and [`Replica::accept`].
+//! A replica: its identity, what it holds, and the two ways anything is added — [`Replica::commit`] for what is written here,
+//! [`Replica::take_in`] for what peers send.
 
 mod accept;
 mod apply;
+mod draft;
+pub(crate) mod duties;
+mod known;
+mod membership;
 mod read;
+mod series;
+mod unsealed;
 mod write;
 
-pub use accept::{Accepted, Refused, Source};
+pub use accept::{Accepted, Refused};
+pub use duties::{Retention, Scrubbed};
+pub use membership::{Handover, MembershipError};
 pub use read::{MANUAL, Vitals, documents_of, frames_of, parts_of, patient_scope};
+pub use series::{Asked, SeriesReader};
 pub use write::CommitError;
 
+pub(crate) use read::frames_where;
+use read::is_by_hand;
+
+pub(crate) use accept::Taking;
+pub(crate) use known::Known;
+pub use known::LOG;
+
 use crate::entropy::{Entropy, bytes};
-use crate::store::{Scope, Store, StoreError, Transaction};
+use crate::store::{DocumentFilter, Scope, Store, StoreError};
 use record::binding::Bindings;
-use record::id::{Hash, PatientId, ReplicaId, RunId, ScopeId};
-use record::ledger::body::Body;
+use record::document::{StateDigest, state_digest};
+use record::fhir::resources::RESOURCES;
+use record::id::{PatientId, ReplicaId, RunId, ScopeId};
 use record::ledger::grant::ScopeRole;
-use record::ledger::receipt::Receipt;
-use record::ledger::{ChainId, Head, Hlc, Identity, ScopeKey, SetDigest, set_digest};
+use record::ledger::{ChainId, Head, Identity, ScopeKey, SetDigest, set_digest};
 use record::time::Now;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+
+/// Documents read at once for a state digest.
+const DIGEST_BATCH: usize = 1000;
 
 /// Another replica that is granted every scope of this one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,31 +48,29 @@ pub struct Peer {
     pub replica: ReplicaId,
     /// Its X25519 public key.
     pub seal_public: [u8; 32],
+    /// What it is to this one.
+    pub role: PeerRole,
+}
+
+/// What a peer is to a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PeerRole {
+    /// Its hub: may open scopes of other sites to it, end memberships, order erasures, revoke.
+    Hub,
+    /// Another box of the same clinic.
+    Neighbour,
 }
 
 /// A replica of the ledger, over a store given with each call.
 #[derive(Debug)]
 pub struct Replica {
-    identity: Identity,
-    run: RunId,
-    program: String,
-    known: Known,
+    pub(crate) identity: Identity,
+    pub(crate) run: RunId,
+    pub(crate) program: String,
+    pub(crate) known: Known,
+    /// Peers that have heard in this run which program this is.
+    pub(crate) introduced: BTreeSet<ReplicaId>,
 }
-
-/// What is kept in memory of the store; replaced only once a transaction is durable. The maps are shared until changed, so
-/// that a tick that writes no entries copies nothing.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    hlc: Hlc,
-    heads: Arc<BTreeMap<ChainId, Head>>,
-    scopes: Arc<BTreeMap<ScopeId, Scope>>,
-    patients: Arc<BTreeMap<PatientId, ScopeId>>,
-    peers: Vec<Peer>,
-    /// How far a later run says this chain went.
-    continued: Arc<BTreeMap<ChainId, u64>>,
-}
-
-const PEERS: &str = "peers";
 
 impl Replica {
     /// Opens the replica kept in `store`; at first boot begins its site, unassigned and audit scopes. `run` must be fresh.
@@ -70,23 +87,17 @@ impl Replica {
     ) -> Result<Self, StoreError> {
         let me = identity.replica();
         let mut tx = store.begin()?;
-        let mut known = Known::load(tx.as_mut(), me, now)?;
+        let mut known = Known::load(tx.as_mut(), me, now, entropy)?;
         known.hlc = known.hlc.tick(now);
         for role in [ScopeRole::Site, ScopeRole::Unassigned, ScopeRole::Audit] {
             if known.own(me, role).is_none() {
-                let scope = Scope {
-                    id: ScopeId(bytes(entropy)),
-                    role: Some(role),
-                    creator: me,
-                    key: Some((1, ScopeKey(bytes(entropy)))),
-                    patient: None,
-                };
+                let scope = own_scope(ScopeId::begun_by(me, bytes(entropy)), role, me, ScopeKey(bytes(entropy)), known.hlc);
                 tx.put_scope(&scope)?;
                 known.learn_scope(scope);
             }
         }
         tx.commit()?;
-        Ok(Self { identity, run, program: program.to_owned(), known })
+        Ok(Self { identity, run, program: program.to_owned(), known, introduced: BTreeSet::new() })
     }
 
     /// This replica's id.
@@ -125,7 +136,13 @@ impl Replica {
         self.known.patients.get(patient).copied()
     }
 
-    /// How far a chain is held.
+    /// A scope as it is known.
+    #[must_use]
+    pub fn scope(&self, scope: ScopeId) -> Option<&Scope> {
+        self.known.scopes.get(&scope)
+    }
+
+    /// How far a chain is known.
     #[must_use]
     pub fn head(&self, chain: ChainId) -> Option<Head> {
         self.known.heads.get(&chain).copied()
@@ -137,24 +154,48 @@ impl Replica {
         self.known.scopes.get(&scope).map(|s| s.creator)
     }
 
-    /// Heads of every chain in the scopes that `site` began: what is shared between that site and its hub.
+    /// Heads of every chain of the scopes in which both this replica and `peer` take part.
     #[must_use]
-    pub fn shared_heads(&self, site: ReplicaId) -> Vec<Head> {
-        self.known.heads.values().filter(|h| self.creator_of(h.chain.scope) == Some(site)).copied().collect()
+    pub fn shared_heads(&self, peer: ReplicaId) -> Vec<Head> {
+        self.known.shared_heads(self.id(), peer)
     }
 
-    /// The set digest over the scopes that `site` began.
+    /// The set digest over the scopes in which both this replica and `peer` take part.
     #[must_use]
-    pub fn digest(&self, site: ReplicaId) -> SetDigest {
-        set_digest(&self.shared_heads(site))
+    pub fn digest(&self, peer: ReplicaId) -> SetDigest {
+        set_digest(&self.shared_heads(peer))
     }
 
-    /// A signed receipt to `to` for all chains in the scopes that `site` began.
-    #[must_use]
-    pub fn receipt(&self, site: ReplicaId, to: ReplicaId, now: Now) -> Receipt {
-        let heads = self.shared_heads(site);
-        let digest: Hash = set_digest(&heads).all;
-        Receipt::sign(&self.identity, to, now.wall, heads, digest)
+    /// What the documents of the scopes shared with `peer` show, and how many they are: equal on both ends once both hold the same
+    /// set, by one version of the policies. Of scopes without a key here, and after an erasure, nothing can be compared: `None`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn state_digest(&self, store: &mut dyn Store, peer: ReplicaId) -> Result<Option<(StateDigest, u64)>, StoreError> {
+        let me = self.id();
+        let shared: Vec<&Scope> = self.known.scopes.values().filter(|s| self.known.is_shared(s, me, peer)).collect();
+        if shared.iter().any(|s| s.access.is_erased() || s.key.is_none()) {
+            return Ok(None);
+        }
+        let mut tx = store.begin()?;
+        let mut shown = Vec::new();
+        for scope in shared {
+            for row in RESOURCES {
+                let mut filter = DocumentFilter { resource_type: row.name.to_owned(), scope: Some(scope.id), ..DocumentFilter::default() };
+                filter.limit = DIGEST_BATCH;
+                loop {
+                    let batch = tx.documents(&filter)?;
+                    let full = batch.len() == filter.limit;
+                    filter.after = batch.last().map(|d| d.id.to_string());
+                    shown.extend(batch.into_iter().map(|d| (row.name, d.id, d.json)));
+                    if !full {
+                        break;
+                    }
+                }
+            }
+        }
+        let digest = state_digest(shown.iter().map(|(kind, id, json)| (*kind, id.as_str(), json.as_str())));
+        Ok(Some((digest, shown.len() as u64)))
     }
 
     /// Entries this replica has written, in all its runs.
@@ -162,14 +203,6 @@ impl Replica {
     pub fn written(&self) -> u64 {
         let me = self.id();
         self.known.heads.values().filter(|h| h.chain.author == me).map(|h| h.next).sum()
-    }
-
-    /// How many of the entries this replica has written lie within a receipt.
-    #[must_use]
-    pub fn covered(&self, receipt: &Receipt) -> u64 {
-        let me = self.id();
-        let held = receipt.heads.iter().filter(|h| h.chain.author == me);
-        held.map(|h| self.known.heads.get(&h.chain).map_or(0, |own| own.next.min(h.next))).sum()
     }
 
     /// All bindings, from the store.
@@ -185,54 +218,16 @@ impl Replica {
     }
 }
 
-impl Known {
-    fn load(tx: &mut dyn Transaction, me: ReplicaId, now: Now) -> Result<Self, StoreError> {
-        let mut known = Self::default();
-        for scope in tx.scopes()? {
-            known.learn_scope(scope);
-        }
-        let mut heads = BTreeMap::new();
-        for head in tx.heads()? {
-            heads.insert(head.chain, head);
-        }
-        known.heads = Arc::new(heads);
-        if let Some(bytes) = tx.value(PEERS)? {
-            known.peers = postcard::from_bytes(&bytes).map_err(|e| damaged("values.peers", &e))?;
-        }
-        for head in known.heads.values().copied().collect::<Vec<_>>() {
-            if let Some(entry) = tx.entry(head.chain, 0)?
-                && let Ok(Body::RunStart(start)) = apply::open(&known.scopes, &entry.header, &entry.payload)
-            {
-                known.learn_run(head.chain, &start);
-            }
-            // The writer's clock may have stepped back while it was down; stamps must still rise.
-            if let Some(last) = tx.entry(head.chain, head.next.saturating_sub(1))? {
-                let stamp = last.header.hlc;
-                known.hlc = if head.chain.author == me { known.hlc.max(stamp) } else { known.hlc.observe(stamp, now) };
-            }
-        }
-        Ok(known)
-    }
+/// A scope as its creator begins it.
+fn own_scope(id: ScopeId, role: ScopeRole, me: ReplicaId, key: ScopeKey, at: record::ledger::Hlc) -> Scope {
+    let mut access = crate::access::Access::default();
+    access.grant(me, at, me);
+    Scope { id, role: Some(role), creator: me, key: Some((1, key)), patient: None, access }
+}
 
-    fn own(&self, me: ReplicaId, role: ScopeRole) -> Option<ScopeId> {
-        self.scopes.values().find(|s| s.creator == me && s.role == Some(role)).map(|s| s.id)
-    }
-
-    fn learn_scope(&mut self, scope: Scope) {
-        if let Some(patient) = &scope.patient {
-            Arc::make_mut(&mut self.patients).insert(patient.clone(), scope.id);
-        }
-        Arc::make_mut(&mut self.scopes).insert(scope.id, scope);
-    }
-
-    fn learn_run(&mut self, chain: ChainId, start: &record::ledger::body::RunStart) {
-        for head in &start.continues {
-            if head.chain.author == chain.author && head.chain.scope == chain.scope && head.chain.run != chain.run {
-                let next = Arc::make_mut(&mut self.continued).entry(head.chain).or_default();
-                *next = (*next).max(head.next);
-            }
-        }
-    }
+/// What an entry says, if it is here and can be read.
+pub(crate) fn read_body(known: &Known, entry: &crate::store::Entry) -> Option<record::ledger::Body> {
+    if entry.state.holds() { apply::open(&known.scopes, &entry.header, &entry.payload).ok().map(|(_, body)| body) } else { None }
 }
 
 fn damaged(what: &str, why: &dyn std::fmt::Display) -> StoreError {

@@ -1,13 +1,13 @@
 //! Writing: drafts become sealed, signed entries in one durable transaction.
 
 use super::apply::{self, Changes, Failed};
-use super::{Known, PEERS, Peer, Replica};
-use crate::commit::{Commit, Committed, Draft, Where};
+use super::{Known, Peer, Replica, own_scope};
+use crate::commit::{Commit, Committed};
 use crate::entropy::{Entropy, bytes};
-use crate::store::{Applied, Scope, Store, StoreError, Transaction};
-use record::document::{self, Document, DocumentError};
-use record::id::{GroupId, PatientId, RunId, ScopeId, new_resource_id};
-use record::ledger::body::{Acknowledgement, Act, Body, Change, RunStart};
+use crate::store::{State, Store, StoreError, Transaction};
+use record::document::{self, DocumentError};
+use record::id::{GroupId, PatientId, ReplicaId, ResourceId, RunId, ScopeId};
+use record::ledger::body::{Act, Body, DocumentEvent, RunStart};
 use record::ledger::chain::STRETCH_LIMIT;
 use record::ledger::entry::{VERSION, sha256};
 use record::ledger::grant::{self, ScopeRole};
@@ -15,9 +15,7 @@ use record::ledger::seal::{self, Place, SealError};
 use record::ledger::{ChainId, Head, Header, Identity, ScopeKey, Stretch};
 use record::series::encode_tick;
 use record::time::Now;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Why nothing of a commit was written.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +54,9 @@ pub enum CommitError {
     /// The content cannot be applied.
     #[error("{0}")]
     Content(String),
+    /// The patient's record has been erased, or handed over to another site.
+    #[error("the record of {0} is closed here: it was erased or handed over to another site")]
+    Closed(String),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,8 +71,10 @@ impl From<Failed> for CommitError {
     }
 }
 
-/// Payload bytes after which a stretch is signed and another begun: what must cross a slow line in one piece.
+/// Payload bytes after which a stretch is signed and another begun.
 const STRETCH_BYTES: usize = 256 << 10;
+/// Bytes of document events after which an entry is closed and another begun.
+const EVENTS_BYTES: usize = 256 << 10;
 
 /// Entries of one chain, not yet signed.
 struct Open {
@@ -80,21 +83,31 @@ struct Open {
     payloads: Vec<Vec<u8>>,
 }
 
-struct Writer<'a> {
-    tx: &'a mut dyn Transaction,
-    known: Known,
-    identity: &'a Identity,
-    run: RunId,
+/// Document events of one scope that will be one entry.
+#[derive(Default)]
+struct Pending {
+    events: Vec<DocumentEvent>,
+    bytes: usize,
+}
+
+/// Makes entries of what is to be written; see the functions of `draft` for what each draft becomes.
+pub(super) struct Writer<'a> {
+    pub tx: &'a mut dyn Transaction,
+    pub known: Known,
+    pub identity: &'a Identity,
+    pub run: RunId,
     program: &'a str,
     act: &'a Act,
-    now: Now,
+    pub now: Now,
     group: Option<GroupId>,
     chains: BTreeMap<ChainId, Open>,
+    pending: BTreeMap<ScopeId, Pending>,
     changes: Changes,
 }
 
 impl Replica {
-    /// Writes a commit: every draft as an entry, the tick into the journal, all in one durable transaction.
+    /// Writes a commit: what it does to the documents of a scope as one entry, every other draft as one, the tick into the
+    /// journal; all in one durable transaction.
     ///
     /// # Errors
     /// Nothing was written; the reason names the draft's subject.
@@ -105,180 +118,151 @@ impl Replica {
         entropy: &mut dyn Entropy,
         commit: &Commit,
     ) -> Result<Committed, CommitError> {
-        let mut tx = store.begin()?;
-        let (known, committed) = {
-            let group = (commit.drafts.len() > 1).then(|| GroupId(bytes(entropy)));
-            let mut writer = self.writer(tx.as_mut(), &commit.act, now, group);
+        self.write(store, now, entropy, &commit.act, |writer, entropy| {
+            // One act of several entries is told as one; a document alone needs no such tie.
+            let one_place = commit.drafts.windows(2).all(|two| two[0].place().is_some() && two[0].place() == two[1].place());
+            writer.group = (commit.drafts.len() > 1 && !one_place).then(|| GroupId(bytes(entropy)));
             for draft in &commit.drafts {
                 writer.draft(draft, entropy)?;
             }
-            let tick = if commit.tick.is_empty() { None } else { Some(writer.tx.put_tick(&encode_tick(&commit.tick))?) };
-            if let Some(through) = commit.drop_ticks_through {
-                writer.tx.drop_ticks(through)?;
+            let tick = if commit.tick.is_empty() {
+                None
+            } else {
+                let [numerics, waves] = encode_tick(&commit.tick);
+                Some(writer.tx.put_tick(&numerics, &waves)?)
+            };
+            for (waves, through) in [false, true].into_iter().zip(commit.drop_ticks_through) {
+                if let Some(through) = through {
+                    writer.tx.drop_ticks(waves, through)?;
+                }
             }
-            writer.finish(tick)?
-        };
-        tx.commit()?;
-        self.known = known;
-        Ok(committed)
+            Ok(tick)
+        })
     }
 
-    /// Grants every scope of this replica to a peer, now and from now on.
-    ///
-    /// # Errors
-    /// Nothing was written.
-    pub fn admit(&mut self, store: &mut dyn Store, now: Now, entropy: &mut dyn Entropy, peer: Peer) -> Result<Committed, CommitError> {
+    /// One durable transaction of a writer; gives what it wrote, with the tick that `work` yields.
+    pub(super) fn write(
+        &mut self,
+        store: &mut dyn Store,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        act: &Act,
+        work: impl FnOnce(&mut Writer<'_>, &mut dyn Entropy) -> Result<Option<u64>, CommitError>,
+    ) -> Result<Committed, CommitError> {
         let mut tx = store.begin()?;
         let (known, committed) = {
-            let act = Act::system();
-            let mut writer = self.writer(tx.as_mut(), &act, now, None);
-            writer.known.peers.retain(|p| p.replica != peer.replica);
-            writer.known.peers.push(peer);
-            let peers = postcard::to_stdvec(&writer.known.peers).map_err(|e| super::damaged("values.peers", &e))?;
-            writer.tx.put_value(PEERS, &peers)?;
-            let me = writer.identity.replica();
-            let own: Vec<Scope> = writer.known.scopes.values().filter(|s| s.creator == me).cloned().collect();
-            for scope in own {
-                writer.grant(&scope, peer, entropy)?;
-            }
-            writer.finish(None)?
+            let mut writer = Writer {
+                tx: tx.as_mut(),
+                known: self.known.clone(),
+                identity: &self.identity,
+                run: self.run,
+                program: &self.program,
+                act,
+                now,
+                group: None,
+                chains: BTreeMap::new(),
+                pending: BTreeMap::new(),
+                changes: Changes::default(),
+            };
+            let tick = work(&mut writer, entropy)?;
+            writer.finish(tick, entropy)?
         };
         tx.commit()?;
         self.known = known;
         Ok(committed)
-    }
-
-    fn writer<'a>(&'a self, tx: &'a mut dyn Transaction, act: &'a Act, now: Now, group: Option<GroupId>) -> Writer<'a> {
-        Writer {
-            tx,
-            known: self.known.clone(),
-            identity: &self.identity,
-            run: self.run,
-            program: &self.program,
-            act,
-            now,
-            group,
-            chains: BTreeMap::new(),
-            changes: Changes::default(),
-        }
     }
 }
 
 impl Writer<'_> {
-    fn draft(&mut self, draft: &Draft, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
-        match draft {
-            Draft::Create { place, resource } => self.create(place, resource, entropy),
-            Draft::Update { resource_type, id, elements, if_match } => {
-                let what = format!("{resource_type}/{id}");
-                let held = self.tx.document(resource_type, id)?.filter(|d| !d.json.is_empty());
-                let held = held.ok_or_else(|| CommitError::UnknownDocument(what.clone()))?;
-                if let Some(expected) = if_match.as_ref().filter(|v| **v != held.version) {
-                    return Err(CommitError::Version { what, expected: expected.clone(), actual: held.version });
-                }
-                let parts: Document = postcard::from_bytes(&held.parts).map_err(|e| super::damaged("documents.parts", &e))?;
-                let hlc = self.known.hlc.tick(self.now);
-                let changes = parts.edit(self.identity.replica(), self.run, hlc, elements)?;
-                if changes.is_empty() {
-                    return Ok(());
-                }
-                let change = Change { resource_type: resource_type.clone(), id: id.clone(), changes };
-                self.add(held.scope, &Body::Change(change))
-            }
-            Draft::Acknowledge { alert, by, at } => {
-                let held = self.tx.document("DetectedIssue", alert)?;
-                let scope = held.ok_or_else(|| CommitError::UnknownDocument(format!("DetectedIssue/{alert}")))?.scope;
-                self.add(scope, &Body::Acknowledgement(Acknowledgement { alert: alert.clone(), by: by.clone(), at: *at }))
-            }
-            Draft::Bind(binding) => {
-                let scope = self.place(&Where::Site)?;
-                self.add(scope, &Body::Binding(binding.clone()))
-            }
-            Draft::Segment { place, segment } => {
-                let scope = self.place(place)?;
-                self.add(scope, &Body::Segment(segment.clone()))
-            }
-            Draft::Audit(events) => {
-                let scope = self.own(ScopeRole::Audit)?;
-                self.add(scope, &Body::Audit(events.clone()))
-            }
-        }
-    }
-
-    fn create(&mut self, place: &Where, resource: &Value, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
-        let resource_type = resource.get("resourceType").and_then(Value::as_str).ok_or(CommitError::Resource("resourceType"))?;
-        let id = match resource.get("id") {
-            Some(id) => id.as_str().and_then(|id| id.parse().ok()).ok_or(CommitError::Resource("id"))?,
-            None => new_resource_id(bytes(entropy)),
-        };
-        if self.tx.document(resource_type, &id)?.is_some_and(|d| !d.json.is_empty()) {
-            return Err(CommitError::Exists(format!("{resource_type}/{id}")));
-        }
-        let genesis = document::genesis(resource_type, &id, resource)?;
-        let scope = if resource_type == "Patient" { self.begin_patient(entropy)? } else { self.place(place)? };
-        self.add(scope, &Body::Genesis(genesis))
-    }
-
-    fn begin_patient(&mut self, entropy: &mut dyn Entropy) -> Result<ScopeId, CommitError> {
-        let scope = Scope {
-            id: ScopeId(bytes(entropy)),
-            role: Some(ScopeRole::Patient),
-            creator: self.identity.replica(),
-            key: Some((1, ScopeKey(bytes(entropy)))),
-            patient: None,
-        };
+    /// Begins a scope of this replica's own and grants it to everyone who has all of them.
+    pub fn begin(&mut self, role: ScopeRole, entropy: &mut dyn Entropy) -> Result<ScopeId, CommitError> {
+        let me = self.identity.replica();
+        let scope = own_scope(ScopeId::begun_by(me, bytes(entropy)), role, me, ScopeKey(bytes(entropy)), self.known.hlc);
+        let id = scope.id;
         self.tx.put_scope(&scope)?;
-        self.known.learn_scope(scope.clone());
-        // To itself too: a replica restored from a backup finds the keys of scopes begun since in its own site scope.
-        let me = Peer { replica: self.identity.replica(), seal_public: self.identity.seal_public() };
-        for peer in std::iter::once(me).chain(self.known.peers.clone()) {
-            self.grant(&scope, peer, entropy)?;
-        }
-        Ok(scope.id)
-    }
-
-    fn grant(&mut self, scope: &Scope, peer: Peer, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
-        let (Some((key_id, key)), Some(role)) = (&scope.key, scope.role) else { return Ok(()) };
-        let grant = grant::wrap(scope.id, role, *key_id, key, peer.replica, &peer.seal_public, bytes(entropy))?;
-        let site = self.own(ScopeRole::Site)?;
-        self.add(site, &Body::Grant(grant))
-    }
-
-    fn own(&self, role: ScopeRole) -> Result<ScopeId, CommitError> {
-        let own = self.known.own(self.identity.replica(), role);
-        own.ok_or_else(|| StoreError::Other(format!("this replica has no {role:?} scope")).into())
-    }
-
-    fn place(&self, place: &Where) -> Result<ScopeId, CommitError> {
-        match place {
-            Where::Site => self.own(ScopeRole::Site),
-            Where::Unassigned => self.own(ScopeRole::Unassigned),
-            Where::Patient(patient) => {
-                self.known.patients.get(patient).copied().ok_or_else(|| CommitError::UnknownPatient(patient.clone()))
+        self.known.learn_scope(scope);
+        for peer in self.known.peers.clone() {
+            if !self.known.is_revoked(me, peer.replica) {
+                self.grant(id, &peer, entropy)?;
             }
         }
+        Ok(id)
+    }
+
+    /// Wraps a scope's key for a peer, in the scope itself.
+    pub fn grant(&mut self, scope: ScopeId, peer: &Peer, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let Some((opening, true)) = self.known.scopes.get(&scope).and_then(|s| Some((s.opening()?, !s.access.is_erased()))) else {
+            return Ok(());
+        };
+        // A grant given again must come after the one before it, however its giver's clock stands.
+        let before = self.known.scopes.get(&scope).and_then(|s| s.access.granted(peer.replica));
+        self.known.hlc = self.known.hlc.max(before.unwrap_or_default());
+        let grant = grant::wrap(&opening, peer.replica, &peer.seal_public, bytes(entropy))?;
+        self.add(scope, &Body::Grant(grant), entropy)
+    }
+
+    /// Adds an event to the entry that the commit will make of this scope's documents.
+    pub fn event(&mut self, scope: ScopeId, event: DocumentEvent, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let bytes = match &event {
+            DocumentEvent::Genesis(genesis) => genesis.json.len(),
+            DocumentEvent::Change(change) => change.changes.iter().map(Vec::len).sum(),
+            DocumentEvent::Acknowledgement(_) => 64,
+        };
+        if self.pending.get(&scope).is_some_and(|pending| pending.bytes + bytes > EVENTS_BYTES) {
+            self.flush(scope, entropy)?;
+        }
+        let pending = self.pending.entry(scope).or_default();
+        pending.bytes += bytes;
+        pending.events.push(event);
+        Ok(())
+    }
+
+    /// Writes the events that wait for a scope, so that what follows can build on them.
+    pub fn flush(&mut self, scope: ScopeId, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        match self.pending.remove(&scope) {
+            Some(pending) => self.add(scope, &Body::Documents(pending.events), entropy),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether events wait for a document.
+    pub fn is_pending(&self, scope: ScopeId, resource_type: &str, id: &ResourceId) -> bool {
+        let same = |event: &DocumentEvent| document::address(event) == (resource_type, id);
+        self.pending.get(&scope).is_some_and(|pending| pending.events.iter().any(same))
+    }
+
+    /// Writes the events that wait for a document's scope, so that what follows sees the document as it will be.
+    pub fn flush_document(&mut self, resource_type: &str, id: &ResourceId, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let scopes: Vec<ScopeId> = self.pending.keys().copied().collect();
+        for scope in scopes {
+            if self.is_pending(scope, resource_type, id) {
+                self.flush(scope, entropy)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds an entry to this run's chain of the scope, beginning the chain if need be, and applies it to the views.
-    fn add(&mut self, scope: ScopeId, body: &Body) -> Result<(), CommitError> {
-        let chain = ChainId { scope, author: self.identity.replica(), run: self.run };
+    pub fn add(&mut self, scope: ScopeId, body: &Body, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let me = self.identity.replica();
+        let chain = ChainId { scope, author: me, run: self.run };
         if !self.chains.contains_key(&chain) {
             let head = self.known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
+            let site = self.own(ScopeRole::Site)?;
+            let spine = ChainId { scope: site, ..chain };
+            if scope != site && !self.known.heads.contains_key(&spine) && !self.chains.contains_key(&spine) {
+                // A run tells in the site scope what it continues before it writes anywhere, so that a restored backup shows.
+                self.begin_run(spine, entropy)?;
+            }
             self.chains.insert(chain, Open { head, headers: Vec::new(), payloads: Vec::new() });
             if head.next == 0 {
-                // Runs that a later run already continues need not be named again: what that one says covers them.
-                let known = &self.known;
-                let uncovered = |h: &&Head| known.continued.get(&h.chain).is_none_or(|next| *next < h.next);
-                let earlier = known.heads.values().filter(|h| h.chain.scope == scope && h.chain.author == chain.author);
-                let start = RunStart { continues: earlier.filter(uncovered).copied().collect(), program: self.program.to_owned() };
-                self.add(scope, &Body::RunStart(start))?;
+                self.begin_run(chain, entropy)?;
             }
         }
         self.known.hlc = self.known.hlc.tick(self.now);
+        let key = if body.kind().is_open() { None } else { Some(self.key_of(scope)?) };
         let Some(open) = self.chains.get_mut(&chain) else { return Ok(()) };
         let place = Place { author: chain.author, run: chain.run, scope, seq: open.head.next, kind: body.kind() };
-        let key = self.known.scopes.get(&scope).and_then(|s| s.key.clone());
-        // A grant protects itself and must be readable by whoever has no key yet.
-        let key = if matches!(body, Body::Grant(_)) { None } else { key };
         let payload = seal::seal(key.as_ref().map(|(_, key)| key), &place, &body.encode(self.act))?;
         let header = Header {
             v: VERSION,
@@ -296,12 +280,46 @@ impl Writer<'_> {
         open.head = Head { chain, next: open.head.next + 1, hash: header.hash(open.head.hash) };
         open.headers.push(header.clone());
         open.payloads.push(payload);
-        apply::body(self.tx, &mut self.known, self.identity, &header, body, self.now.wall, &mut self.changes)?;
+        let mut apply =
+            apply::Applying { tx: self.tx, known: &mut self.known, identity: self.identity, now: self.now, changes: &mut self.changes };
+        apply.body(&header, self.act, body)?;
         Ok(())
     }
 
-    fn finish(mut self, tick: Option<u64>) -> Result<(Known, Committed), CommitError> {
-        let mut committed = Committed { tick, documents: self.changes.documents, ..Committed::default() };
+    /// The first entries of this run in a scope: what it continues; and in a new scope its creator's own grant, which names the
+    /// creator, and where a replica restored from a backup finds the key.
+    fn begin_run(&mut self, chain: ChainId, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let (me, scope) = (chain.author, chain.scope);
+        self.chains.entry(chain).or_insert_with(|| Open { head: Head::empty(chain), headers: Vec::new(), payloads: Vec::new() });
+        let of_scope = || self.known.heads.range(first_of(scope)..).take_while(|(id, _)| id.scope == scope).map(|(_, head)| head);
+        let first = of_scope().next().is_none();
+        // Runs that a later run already continues need not be named again: what that one says covers them.
+        let uncovered = |h: &&Head| self.known.continued.get(&h.chain).is_none_or(|next| *next < h.next);
+        let continues = of_scope().filter(|h| h.chain.author == me).filter(uncovered).copied().collect();
+        let site = self.known.own(me, ScopeRole::Site) == Some(scope);
+        let written = site.then(|| self.known.heads.values().filter(|h| h.chain.author == me).map(|h| h.next).sum());
+        // In an erased scope there is no key to say it with.
+        if self.known.scopes.get(&scope).is_some_and(|s| s.key.is_some()) {
+            let start = RunStart { continues, program: self.program.to_owned(), written };
+            self.add(scope, &Body::RunStart(start), entropy)?;
+        }
+        if first {
+            let own = Peer { replica: me, seal_public: self.identity.seal_public(), role: super::PeerRole::Neighbour };
+            self.grant(scope, &own, entropy)?;
+        }
+        Ok(())
+    }
+
+    fn key_of(&self, scope: ScopeId) -> Result<(u32, ScopeKey), CommitError> {
+        let key = self.known.scopes.get(&scope).and_then(|s| s.key.clone());
+        key.ok_or_else(|| CommitError::Closed(format!("scope {scope}")))
+    }
+
+    fn finish(mut self, tick: Option<u64>, entropy: &mut dyn Entropy) -> Result<(Known, Committed), CommitError> {
+        for scope in self.pending.keys().copied().collect::<Vec<_>>() {
+            self.flush(scope, entropy)?;
+        }
+        let mut committed = Committed { tick, documents: self.changes.documents, closed: self.changes.closed, ..Committed::default() };
         for (chain, open) in self.chains {
             let mut head = self.known.heads.get(&chain).copied().unwrap_or_else(|| Head::empty(chain));
             committed.entries += open.headers.len() as u64;
@@ -315,13 +333,20 @@ impl Writer<'_> {
                 stretch.payloads.push(payload);
                 if left == 0 || bytes >= STRETCH_BYTES || stretch.headers.len() == STRETCH_LIMIT {
                     stretch.signature = self.identity.sign_head(head.hash);
-                    self.tx.append(&stretch, head, Applied::Done, self.now.wall)?;
+                    let arrival = self.tx.append(&stretch, head, State::Done, self.now.wall)?;
+                    self.known.learn_head(head, arrival);
                     (stretch.headers, stretch.payloads, bytes) = (Vec::new(), Vec::new(), 0);
                 }
             }
-            Arc::make_mut(&mut self.known.heads).insert(chain, head);
             committed.heads.push(head);
+            if self.known.scopes.get(&chain.scope).is_some_and(|s| s.access.is_erased()) {
+                self.tx.clear(chain.scope, State::Erased)?;
+            }
         }
         Ok((self.known, committed))
     }
+}
+
+fn first_of(scope: ScopeId) -> ChainId {
+    ChainId { scope, author: ReplicaId([0; 32]), run: RunId([0; 8]) }
 }
