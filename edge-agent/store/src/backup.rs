@@ -91,7 +91,10 @@ pub fn restore(from: &Path, key: &[u8; 32], to: &Path) -> Result<(), BackupError
     leave_wal(&connection, from)?;
     migrate(&mut connection, from)?;
     let name = from.file_name().unwrap_or(from.as_os_str()).to_string_lossy();
-    peers::put_value(Db { connection: &connection, path: to }, RESTORED_FROM, name.as_bytes())?;
+    let db = Db { connection: &connection, path: to };
+    peers::put_value(db, RESTORED_FROM, name.as_bytes())?;
+    // Peers know the arrival numbers of the log that went on after this backup; those of this one are another log's.
+    peers::drop_value(db, protocol::replica::LOG)?;
     close(connection, to)?;
     partial.finish()
 }

@@ -3,9 +3,11 @@
 //! ```text
 //! agent.db (-wal, -shm)   the record; a hub's is hub.db
 //! lock                    held while a program writes here; holds its process id
+//! ballast                 room set aside for the entry that says what is given up on a full disk
 //! keys/                   master.key, identity.seed, README.txt with their risk
 //! ```
 
+use crate::ballast::Ballast;
 use crate::keys::{self, Keys, Secret, failed};
 use protocol::entropy::Entropy;
 use std::fs::{DirBuilder, File, TryLockError};
@@ -110,6 +112,12 @@ impl DataDir {
     #[must_use]
     pub fn store_path(&self, program: &str) -> PathBuf {
         self.path.join(program).with_extension("db")
+    }
+
+    /// The room set aside on its disk.
+    #[must_use]
+    pub fn ballast(&self) -> Ballast {
+        Ballast::beside(&self.path)
     }
 
     /// The key of the store.

@@ -1,6 +1,6 @@
 //! A connection with the manners of this crate: statements are cached, errors say which file and which row.
 
-use protocol::store::StoreError;
+use protocol::store::{State, StoreError};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row};
 use serde::Serialize;
@@ -132,6 +132,37 @@ impl ToSql for Count {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let value = i64::try_from(self.0).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
         Ok(ToSqlOutput::from(value))
+    }
+}
+
+/// A count that somebody else states: past SQLite's integers, the largest of them stands for it. Nothing is refused for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Capped(pub(crate) u64);
+
+impl Capped {
+    pub(crate) fn integer(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+}
+
+impl ToSql for Capped {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.integer()))
+    }
+}
+
+/// An entry's state as its word.
+pub(crate) struct Word(pub(crate) State);
+
+impl ToSql for Word {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.word()))
+    }
+}
+
+impl FromSql for Word {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        State::from_word(value.as_str()?).map(Self).ok_or(FromSqlError::InvalidType)
     }
 }
 

@@ -16,11 +16,13 @@
 
 pub mod accounts;
 pub mod backup;
+pub mod ballast;
 pub mod data_dir;
 mod db;
 mod keys;
 mod migrate;
 mod open;
+pub mod pages;
 mod sqlite;
 mod tables;
 mod transaction;
@@ -28,9 +30,10 @@ pub mod verify;
 
 pub use accounts::{Accounts, AccountsError, NewUser, User};
 pub use backup::{BackupError, RESTORED_FROM};
+pub use ballast::Ballast;
 pub use data_dir::{DataDir, DataDirError};
 pub use sqlite::{SqliteReader, SqliteStore};
-pub use verify::{FirstFault, Report};
+pub use verify::{EntryFault, FirstFault, Report};
 
 /// How far a long piece of work has come, in units its function names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 /// How long a statement waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
-/// Statements kept prepared on each connection; the transaction uses about forty.
-const STATEMENTS: usize = 64;
+/// Statements kept prepared on each connection; the transaction uses about seventy.
+const STATEMENTS: usize = 96;
 
 /// Log level, page size and memory locking are SQLCipher's; the page is what one write to a flash card costs anyway, and
 /// locking every page in memory costs more than it hides from someone who can read this process's memory.
@@ -70,12 +70,7 @@ pub(crate) fn read_only(path: &Path, key: &[u8; 32]) -> Result<Connection, Store
 
 /// Opens with the key and checks that the key fits; no settings, nothing written.
 pub(crate) fn keyed(path: &Path, key: &[u8; 32], flags: OpenFlags) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(|e| unopened(path, plain(&e)))?;
-    connection.busy_timeout(BUSY).map_err(|e| unopened(path, plain(&e)))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // The statement's text holds the key: an error that quotes it must not leave here.
-    connection.execute_batch(&key_pragma(key)).map_err(|_| unopened(path, "SQLCipher refused the key's form"))?;
-    connection.execute_batch(CIPHER).map_err(|e| unopened(path, plain(&e)))?;
+    let connection = unchecked(path, key, flags)?;
     match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)) {
         Ok(_) => Ok(connection),
         Err(e) if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
@@ -83,6 +78,17 @@ pub(crate) fn keyed(path: &Path, key: &[u8; 32], flags: OpenFlags) -> Result<Con
         }
         Err(e) => Err(explain(e, path, format_args!("the schema of {}", path.display()))),
     }
+}
+
+/// Opens with the key and reads nothing yet.
+pub(crate) fn unchecked(path: &Path, key: &[u8; 32], flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(|e| unopened(path, plain(&e)))?;
+    connection.busy_timeout(BUSY).map_err(|e| unopened(path, plain(&e)))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // The statement's text holds the key: an error that quotes it must not leave here.
+    connection.execute_batch(&key_pragma(key)).map_err(|_| unopened(path, "SQLCipher refused the key's form"))?;
+    connection.execute_batch(CIPHER).map_err(|e| unopened(path, plain(&e)))?;
+    Ok(connection)
 }
 
 /// A file that cannot be opened, and why.

@@ -5,6 +5,7 @@ mod ward;
 
 use edge_store::backup::{RESTORED_FROM, backup, restore};
 use edge_store::{BackupError, Progress, SqliteReader, verify};
+use protocol::replica::LOG;
 use protocol::store::{Store, StoreError};
 use std::fs;
 use std::ops::ControlFlow;
@@ -34,7 +35,7 @@ fn a_backup_is_one_moment_of_a_ward_that_goes_on() {
         let frames = vec![ward.frame(90); 2000];
         ward.commit(frames, vec![]);
     }
-    let ticks = |ward: &mut Ward| ward.store.begin().expect("begin").ticks().expect("ticks").len();
+    let ticks = |ward: &mut Ward| ward.store.begin().expect("begin").ticks(false, 0).expect("ticks").len();
     let before = ticks(&mut ward);
     let to = directory.path().join("friday.backup");
     let mut seen: Vec<Progress> = Vec::new();
@@ -54,20 +55,21 @@ fn a_backup_is_one_moment_of_a_ward_that_goes_on() {
     fs::create_dir(restored.parent().expect("parent")).expect("dir");
     restore(&to, &KEY, &restored).expect("restore");
     let mut reader = SqliteReader::open(&restored, &KEY).expect("open");
-    assert_eq!(reader.begin().expect("begin").ticks().expect("ticks").len(), before);
+    assert_eq!(reader.begin().expect("begin").ticks(false, 0).expect("ticks").len(), before);
     verify::verify(&mut reader, &mut |_| {}).expect("verify");
 }
 
 #[test]
 fn a_restored_store_knows_that_it_is_one_and_nothing_else_lies_about() {
     let directory = tempfile::tempdir().expect("dir");
-    let (ward, path) = ward_in(directory.path());
+    let (mut ward, path) = ward_in(directory.path());
     let out = directory.path().join("stick");
     fs::create_dir(&out).expect("dir");
     backup(&path, &KEY, &out.join("friday.backup"), &mut |_| ControlFlow::Continue(())).expect("backup");
     assert_eq!(files(&out), ["friday.backup"]);
     let bytes = fs::read(out.join("friday.backup")).expect("read");
     assert!(!bytes.windows(13).any(|w| w == b"SQLite format"), "a backup is encrypted");
+    let log = ward.value(LOG).expect("log");
     drop(ward);
 
     let back = directory.path().join("back");
@@ -75,6 +77,7 @@ fn a_restored_store_knows_that_it_is_one_and_nothing_else_lies_about() {
     restore(&out.join("friday.backup"), &KEY, &back.join("agent.db")).expect("restore");
     assert_eq!(files(&back), ["agent.db"]);
     let mut ward = Ward::start(&back.join("agent.db"), 2);
+    assert_ne!(ward.value(LOG).expect("log"), log, "its arrival numbers are those of another log");
     assert_eq!(ward.value(RESTORED_FROM).as_deref(), Some(b"friday.backup".as_slice()));
     ward.patient("berta");
 }

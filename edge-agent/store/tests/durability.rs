@@ -3,7 +3,9 @@
 
 mod ward;
 
-use edge_store::{SqliteReader, SqliteStore, verify};
+use edge_store::{DataDir, SqliteReader, SqliteStore, verify};
+use protocol::conformance::Counting;
+use protocol::replica::CommitError;
 use protocol::store::{Store, StoreError};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -70,7 +72,7 @@ fn nothing_that_was_committed_is_lost_to_kill_9() {
         child.wait().expect("wait");
 
         let mut reader = SqliteReader::open(&path, &KEY).expect("open after a kill");
-        let ids: Vec<u64> = reader.begin().expect("begin").ticks().expect("ticks").into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<u64> = reader.begin().expect("begin").ticks(false, 0).expect("ticks").into_iter().map(|(id, _)| id).collect();
         assert!(ids.contains(&tick), "tick {tick} was said to be saved in round {run}");
         assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), "ticks without a gap");
         let report = verify::verify(&mut reader, &mut |_| {}).expect("verify");
@@ -78,12 +80,13 @@ fn nothing_that_was_committed_is_lost_to_kill_9() {
     }
 }
 
-/// A file system of one MiB, unmounted when dropped.
+/// A small file system, unmounted when dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path) -> Option<Self> {
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).stderr(Stdio::null()).status();
+    fn mount(at: &Path, size: &str) -> Option<Self> {
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).stderr(Stdio::null()).status();
         done.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
     }
 }
@@ -97,7 +100,7 @@ impl Drop for SmallDisk {
 #[test]
 fn on_a_full_disk_a_commit_is_refused_whole_and_what_was_there_stays() {
     let directory = tempfile::tempdir().expect("dir");
-    let Some(disk) = SmallDisk::mount(directory.path()) else {
+    let Some(disk) = SmallDisk::mount(directory.path(), "1m") else {
         println!("skipped: mounting a small file system needs root");
         return;
     };
@@ -106,7 +109,7 @@ fn on_a_full_disk_a_commit_is_refused_whole_and_what_was_there_stays() {
     let mut store = SqliteStore::open(&path, &KEY).expect("open");
     let put = |store: &mut SqliteStore| -> Result<u64, StoreError> {
         let mut tx = store.begin()?;
-        let id = tx.put_tick(&[7; 8192])?;
+        let id = tx.put_tick(&[7; 8192], &[])?;
         tx.commit()?;
         Ok(id)
     };
@@ -119,7 +122,7 @@ fn on_a_full_disk_a_commit_is_refused_whole_and_what_was_there_stays() {
     };
     assert!(matches!(&error, StoreError::Full(what) if what.contains("agent.db")), "{error}");
     let held = |store: &mut SqliteStore| -> Vec<u64> {
-        store.begin().expect("begin").ticks().expect("ticks").into_iter().map(|(id, _)| id).collect()
+        store.begin().expect("begin").ticks(false, 0).expect("ticks").into_iter().map(|(id, _)| id).collect()
     };
     assert_eq!(held(&mut store), saved, "while it is full");
     drop(store);
@@ -130,5 +133,53 @@ fn on_a_full_disk_a_commit_is_refused_whole_and_what_was_there_stays() {
     saved.push(put(&mut store).expect("with room again it goes on"));
     assert_eq!(held(&mut store), saved);
     drop(store);
+    drop(disk);
+}
+
+#[test]
+fn on_a_full_disk_the_ballast_is_room_for_saying_what_is_given_up() {
+    let directory = tempfile::tempdir().expect("dir");
+    let Some(disk) = SmallDisk::mount(directory.path(), "16m") else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let ballast = DataDir::open_or_create(&disk.0, &mut Counting(1)).expect("data directory").ballast();
+    ballast.rebuild().expect("room at first");
+    assert!(ballast.is_held());
+    let mut ward = Ward::start(&disk.0.join("agent.db"), 1);
+    ward.patient("ana");
+    for _ in 0..20 {
+        ward.segment("ana", &[97; 2000]);
+    }
+    // Somebody else fills what is left, to the last byte.
+    let mut hog = std::fs::File::create(disk.0.join("hog")).expect("create");
+    while hog.write_all(&[7; 4096]).is_ok() {}
+    drop(hog);
+    // A checkpoint may yet make room in the log: full is what stays full.
+    let mut in_a_row = 0;
+    let refused = loop {
+        match ward.try_segment("ana", &[97; 2000]) {
+            Err(refused) if in_a_row == 5 => break refused,
+            Err(_) => in_a_row += 1,
+            Ok(_) => in_a_row = 0,
+        }
+    };
+    assert!(matches!(refused, CommitError::Store(StoreError::Full(_))), "{refused}");
+    ballast.release().expect("release");
+    assert!(!ballast.is_held());
+    assert!(ward.shed(10_000).expect("room for the entry") > 0);
+    ward.try_segment("ana", &[97; 2000]).expect("and for what follows");
+    verify::verify(&mut ward.store.reader().expect("reader"), &mut |_| {}).expect("verify");
+
+    let hog = disk.0.join("hog");
+    std::fs::write(&hog, []).and_then(|()| std::fs::remove_file(&hog)).expect("remove");
+    ballast.rebuild().expect("with room again it is set aside again");
+    ballast.release().expect("release");
+    ballast.release().expect("giving back twice is no mistake");
+    let mut hog = std::fs::File::create(disk.0.join("hog")).expect("create");
+    while hog.write_all(&[7; 4096]).is_ok() {}
+    assert!(ballast.rebuild().is_err());
+    assert!(!disk.0.join("ballast.partial").exists(), "what did not fit takes up no room");
+    drop(ward);
     drop(disk);
 }

@@ -149,7 +149,7 @@ fn a_damaged_row_is_named() {
     let path = directory.path().join("agent.db");
     let mut store = SqliteStore::open(&path, &KEY).expect("open");
     raw(&path)
-        .execute_batch("PRAGMA ignore_check_constraints = 1; INSERT INTO scopes (scope, creator) VALUES (x'01', x'02')")
+        .execute_batch("PRAGMA ignore_check_constraints = 1; INSERT INTO scopes (scope, creator, access) VALUES (x'01', x'02', x'')")
         .expect("sql");
     let error = store.begin().expect("begin").scopes().expect_err("damaged");
     assert!(matches!(&error, StoreError::Damaged { what, .. } if what == "table scopes"), "{error}");
@@ -170,6 +170,6 @@ fn a_damaged_page_is_an_error_and_no_panic() {
         page[2000] ^= 1;
     }
     fs::write(&path, bytes).expect("write");
-    let outcome = SqliteStore::open(&path, &KEY).and_then(|mut store| store.begin()?.heads().map(drop));
+    let outcome = SqliteStore::open(&path, &KEY).and_then(|mut store| store.begin()?.chains().map(drop));
     assert!(matches!(outcome, Err(StoreError::Damaged { .. })), "{outcome:?}");
 }

@@ -7,8 +7,8 @@ use edge_store::verify::{EntryFault, verify};
 use edge_store::{FirstFault, Report, SqliteReader};
 use protocol::store::Store;
 use record::id::Hash;
-use record::ledger::receipt::Receipt;
-use record::ledger::{Head, Identity};
+use record::ledger::Identity;
+use record::ledger::receipt::{Held, Receipt, ReceiptId};
 use record::time::Timestamp;
 use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
@@ -35,10 +35,11 @@ fn verified(path: &Path) -> Result<Report, FirstFault> {
 /// Flips the lowest bit of one byte of a column, in the row of this arrival.
 fn flip(path: &Path, column: &str, arrival: i64, at: usize) {
     let sql = raw(path);
+    let table = if column == "payload" { "payloads" } else { "entries" };
     let mut bytes: Vec<u8> =
-        sql.query_row(&format!("SELECT {column} FROM entries WHERE arrival = ?"), [arrival], |row| row.get(0)).expect("read");
+        sql.query_row(&format!("SELECT {column} FROM {table} WHERE arrival = ?"), [arrival], |row| row.get(0)).expect("read");
     bytes[at] ^= 1;
-    sql.execute(&format!("UPDATE entries SET {column} = ? WHERE arrival = ?"), rusqlite::params![bytes, arrival]).expect("write");
+    sql.execute(&format!("UPDATE {table} SET {column} = ? WHERE arrival = ?"), rusqlite::params![bytes, arrival]).expect("write");
 }
 
 /// (arrival, seq, scope, signed) of every entry.
@@ -82,7 +83,7 @@ fn a_byte_flipped_anywhere_in_any_entry_is_found_there() {
     for (arrival, seq, scope, signed) in all {
         let copy = directory.path().join(format!("copy-{arrival}.db"));
         // A header's first byte is its version, its last but one the length; between them lie ids, times and hashes.
-        let cases = [("header", 0), ("header", 40), ("header", 80), ("payload", 0), ("payload", 39), ("header_hash", 5), ("signature", 9)];
+        let cases = [("header", 0), ("header", 40), ("header", 80), ("payload", 0), ("payload", 20), ("header_hash", 5), ("signature", 9)];
         for (column, at) in cases {
             if column == "signature" && !signed {
                 continue;
@@ -126,6 +127,7 @@ fn an_entry_taken_out_or_a_signature_removed_is_missed() {
                 |row| row.get(0),
             )
             .expect("last");
+        sql.execute("DELETE FROM payloads WHERE arrival = ?", [arrival]).expect("delete");
         sql.execute("DELETE FROM entries WHERE arrival = ?", [arrival]).expect("delete");
         drop(sql);
         match verified(&copy) {
@@ -148,19 +150,20 @@ fn whoever_rewrites_a_header_and_its_hash_fails_at_the_signature() {
     let (_directory, path) = kept();
     let (chain, scope) = {
         let mut reader = SqliteReader::open(&path, &KEY).expect("open");
-        let head = reader.begin().expect("begin").heads().expect("heads")[0];
+        let head = reader.begin().expect("begin").chains().expect("chains")[0].head;
         (head.chain, head.chain.scope.0)
     };
     let mut reader = SqliteReader::open(&path, &KEY).expect("open");
     let mut tx = reader.begin().expect("begin");
     let mut header = tx.entry(chain, 0).expect("entry").expect("first").header;
     drop(tx);
-    header.hlc.wall_ms += 1;
+    header.hlc.counter += 1;
     let hash = header.hash(chain.root());
-    let values: [Value; 3] = [Value::Blob(header.bytes()), Value::Blob(hash.0.to_vec()), Value::Blob(scope.to_vec())];
+    let blobs = [header.bytes(), hash.0.to_vec(), scope.to_vec(), chain.run.0.to_vec()];
+    let values = blobs.map(Value::Blob);
     let changed = raw(&path)
         .execute(
-            "UPDATE entries SET header = ?, header_hash = ? WHERE seq = 0 AND chain = (SELECT min(id) FROM chains WHERE scope = ? AND run = x'0101010101010101')",
+            "UPDATE entries SET header = ?, header_hash = ? WHERE seq = 0 AND chain = (SELECT id FROM chains WHERE scope = ? AND run = ?)",
             values,
         )
         .expect("write");
@@ -188,7 +191,7 @@ fn the_head_the_index_and_the_keys_must_agree_with_the_entries() {
     let fault = tampered("UPDATE segments SET end_at = end_at + 1 WHERE id = 2");
     assert!(matches!(fault, FirstFault::Entry { fault: EntryFault::Index, .. }), "{fault}");
     let fault = tampered(
-        "INSERT INTO segments SELECT NULL, scope, chain, 500, device, boot, waves, start_at, end_at, next_seq FROM segments WHERE id = 2",
+        "INSERT INTO segments SELECT NULL, scope, chain, 500, device, boot, waves, start_at, end_at, next_seq, 0 FROM segments WHERE id = 2",
     );
     assert!(matches!(fault, FirstFault::Entry { seq: 500, fault: EntryFault::Missing, .. }), "{fault}");
     let fault = tampered("UPDATE scopes SET key = zeroblob(32)");
@@ -204,27 +207,123 @@ fn payloads_without_their_key_are_hashed_and_counted_as_closed() {
 }
 
 #[test]
-fn a_receipt_must_be_genuine_and_of_the_entries_held() {
+fn a_receipt_must_be_genuine_and_of_nothing_that_is_lost_here() {
     let (_directory, path) = kept();
     let hub = Identity::from_seed(&[9; 32]).expect("identity");
     let mut ward = Ward::start(&path, 3);
     let me = ward.replica.id();
-    let heads = ward.replica.shared_heads(me);
+    let head = ward.replica.shared_heads(me)[0];
+    let held = |next, gaps| vec![Held { chain: head.chain, next, gaps }];
+    let sign = |held| Receipt::sign(&hub, me, Timestamp(5), ReceiptId::default(), held, Hash([0; 32]));
     let put = |ward: &mut Ward, receipt: &Receipt| {
         let mut tx = ward.store.begin().expect("begin");
         tx.put_receipt(receipt).expect("put");
         tx.commit().expect("commit");
     };
-    let sound = Receipt::sign(&hub, me, Timestamp(5), heads.clone(), Hash([0; 32]));
+    let sound = sign(held(head.next, vec![]));
     put(&mut ward, &sound);
     assert_eq!(verified(&path).expect("sound").receipts, 1);
 
-    let about_another = vec![Head { hash: Hash([3; 32]), ..heads[0] }];
-    put(&mut ward, &Receipt::sign(&hub, me, Timestamp(6), about_another, Hash([0; 32])));
-    let fault = verified(&path).expect_err("another entry");
-    assert!(matches!(&fault, FirstFault::Receipt { signer, why } if *signer == hub.replica() && why.contains("another entry")), "{fault}");
+    put(&mut ward, &sign(held(head.next + 1, vec![])));
+    let fault = verified(&path).expect_err("an entry that is not here");
+    let lost = format!("entry {} of", head.next);
+    assert!(matches!(&fault, FirstFault::Receipt { signer, why } if *signer == hub.replica() && why.contains(&lost)), "{fault}");
 
-    put(&mut ward, &Receipt { at: Timestamp(7), ..sound });
+    put(&mut ward, &sign(held(head.next, vec![(1, 2), (0, 1)])));
+    let fault = verified(&path).expect_err("gaps");
+    assert!(matches!(&fault, FirstFault::Receipt { why, .. } if why.contains("gaps")), "{fault}");
+
+    put(&mut ward, &Receipt { at: Timestamp(7), ..sound.clone() });
     let fault = verified(&path).expect_err("altered");
     assert!(matches!(&fault, FirstFault::Receipt { why, .. } if why.contains("signature")), "{fault}");
+
+    put(&mut ward, &sound);
+    raw(&path).execute_batch("UPDATE held SET next = 0").expect("sql");
+    let fault = verified(&path).expect_err("held otherwise");
+    assert!(matches!(&fault, FirstFault::Receipt { why, .. } if why.contains("table held")), "{fault}");
+}
+
+#[test]
+fn where_a_payload_is_must_be_as_its_state_says() {
+    let (directory, path) = kept();
+    let copy = directory.path().join("copy.db");
+    let tampered = |sql: &str| {
+        std::fs::copy(&path, &copy).expect("copy");
+        raw(&copy).execute_batch(sql).expect("sql");
+        match verified(&copy) {
+            Err(FirstFault::Entry { fault, .. }) => fault,
+            other => panic!("{sql}: {other:?}"),
+        }
+    };
+    let last = "(SELECT max(arrival) FROM entries)";
+    assert_eq!(tampered(&format!("DELETE FROM payloads WHERE arrival = {last}")), EntryFault::State("done"));
+    assert_eq!(tampered(&format!("UPDATE entries SET state = 'dropped' WHERE arrival = {last}")), EntryFault::State("dropped"));
+    assert_eq!(tampered(&format!("INSERT INTO parts VALUES ({last}, x'00')")), EntryFault::Part);
+    assert_eq!(tampered(&format!("UPDATE entries SET kind = kind + 1 WHERE arrival = {last}")), EntryFault::Columns);
+    assert_eq!(tampered(&format!("UPDATE entries SET wall_ms = 1 WHERE arrival = {last}")), EntryFault::Columns);
+    assert_eq!(tampered("UPDATE segments SET held = 0 WHERE id = 2"), EntryFault::Index);
+}
+
+#[test]
+fn masks_documents_and_ticks_must_be_what_entries_and_frames_give() {
+    let (directory, path) = kept();
+    {
+        let mut ward = Ward::start(&path, 3);
+        let frame = ward.frame(90);
+        ward.commit(vec![frame], vec![]);
+        ward.patient("berta");
+        ward.refile("p1", "berta");
+    }
+    let report = verified(&path).expect("sound");
+    assert_eq!((report.documents, report.ticks), (3, 1));
+    assert!(report.pages > 10, "{report:?}");
+    let copy = directory.path().join("copy.db");
+    let tampered = |sql: &str| {
+        std::fs::copy(&path, &copy).expect("copy");
+        raw(&copy).execute_batch(sql).expect("sql");
+        verified(&copy).expect_err(sql)
+    };
+    let fault = tampered("DELETE FROM masks WHERE id = 1");
+    assert!(matches!(fault, FirstFault::Entry { fault: EntryFault::Mask, .. }), "{fault}");
+    let fault = tampered("INSERT INTO masks (chain, seq, from_at, to_at) SELECT chain, seq, from_at, to_at - 1 FROM masks");
+    assert!(matches!(fault, FirstFault::Mask(_)), "{fault}");
+    for sql in [
+        "UPDATE documents SET json = replace(json, 'female', 'male') WHERE id = 'p1'",
+        "UPDATE documents SET json = '' WHERE id = 'p1'",
+        "UPDATE documents SET version = 'x' WHERE id = 'p1'",
+        "UPDATE documents SET parts = x'00' WHERE id = 'p1'",
+    ] {
+        let fault = tampered(sql);
+        assert!(matches!(&fault, FirstFault::Document { document, .. } if document == "Patient/p1"), "{fault}");
+    }
+    let fault = tampered("UPDATE ticks SET numerics = x'05'");
+    assert!(matches!(fault, FirstFault::Tick(1)), "{fault}");
+    let fault = tampered("INSERT INTO payloads VALUES (9999, x'00')");
+    assert!(fault.to_string().contains("table payloads, arrival 9999"), "{fault}");
+}
+
+#[test]
+fn a_byte_flipped_in_the_file_is_named_by_its_page_and_by_what_it_makes_unreadable() {
+    let (directory, path) = kept();
+    raw(&path).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("checkpoint");
+    let whole = std::fs::read(&path).expect("read");
+    let size = 4096;
+    let (mut named, pages) = (0, whole.len() / size);
+    for page in 1..pages {
+        let copy = directory.path().join("copy.db");
+        let mut bytes = whole.clone();
+        bytes[page * size + 1000 + page] ^= 0x10;
+        std::fs::write(&copy, bytes).expect("write");
+        let opened = SqliteReader::open(&copy, &KEY);
+        // Pages of the schema are needed to open the store at all.
+        let Ok(mut reader) = opened else { continue };
+        match verify(&mut reader, &mut |_| {}) {
+            Err(FirstFault::Page { page: number, offset, row, .. }) => {
+                assert_eq!((number, offset), (page as u64 + 1, (page * size) as u64));
+                named += usize::from(row.is_some());
+            }
+            other => panic!("page {page}: {other:?}"),
+        }
+    }
+    assert!(named > pages / 4, "{named} of {pages} pages hold rows that are read one by one");
 }

@@ -25,6 +25,8 @@ pub struct SiteRow<S, R> {
     pub site: String,
     /// The replica enrolled for it.
     pub replica: Option<ReplicaId>,
+    /// The X25519 public key it enrolled with.
+    pub seal_key: Option<[u8; 32]>,
     /// Its program version at enrolment.
     pub version: Option<String>,
     /// What sessions have told.
@@ -99,6 +101,16 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
         self.say(|c| c.prepare_cached(&format!("{SITE} WHERE site = ?"))?.query_row([site], read_site).optional())
     }
 
+    /// The X25519 public key of a site's replica, once it is enrolled.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn seal_key(&self, site: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        let found: Option<Option<[u8; 32]>> =
+            self.say(|c| c.prepare_cached("SELECT seal_key FROM sites WHERE site = ?")?.query_row([site], |row| row.get(0)).optional())?;
+        Ok(found.flatten())
+    }
+
     /// The site to which the certificate of this fingerprint was given.
     ///
     /// # Errors
@@ -106,6 +118,14 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     pub fn site_of_certificate(&self, fingerprint: &Hash) -> Result<Option<SiteRow<S, R>>, StoreError> {
         let sql = format!("{SITE} WHERE site = (SELECT site FROM certificates WHERE fingerprint = ?)");
         self.say(|c| c.prepare_cached(&sql)?.query_row([fingerprint.0], read_site).optional())
+    }
+
+    /// The site that a replica is enrolled for.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn site_of_replica(&self, replica: ReplicaId) -> Result<Option<SiteRow<S, R>>, StoreError> {
+        self.say(|c| c.prepare_cached(&format!("{SITE} WHERE replica = ?"))?.query_row([replica.0], read_site).optional())
     }
 
     /// Adds a site unless it is there, and puts this code in place of an unused earlier one.
@@ -217,7 +237,7 @@ impl<S, R> std::fmt::Debug for FleetStore<S, R> {
     }
 }
 
-const SITE: &str = "SELECT site, replica, version, status, revocation FROM sites";
+const SITE: &str = "SELECT site, replica, version, status, revocation, seal_key FROM sites";
 
 fn read_site<S: DeserializeOwned + Default, R: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<SiteRow<S, R>> {
     let Json(status): Json<Option<S>> = row.get(3)?;
@@ -225,6 +245,7 @@ fn read_site<S: DeserializeOwned + Default, R: DeserializeOwned>(row: &Row<'_>) 
     Ok(SiteRow {
         site: row.get(0)?,
         replica: row.get::<_, Option<[u8; 32]>>(1)?.map(ReplicaId),
+        seal_key: row.get(5)?,
         version: row.get(2)?,
         status: status.unwrap_or_default(),
         revocation: revocation.map(|Json(revocation)| revocation),

@@ -2,6 +2,7 @@
 
 pub(crate) mod documents;
 pub(crate) mod ledger;
+pub(crate) mod payloads;
 pub(crate) mod peers;
 pub(crate) mod scopes;
 pub(crate) mod series;

@@ -2,8 +2,8 @@
 
 use super::ledger::chain_row;
 use super::{Named, at_most, chain_id};
-use crate::db::{Count, Db, Packed};
-use protocol::store::{SegmentRow, StoreError};
+use crate::db::{Capped, Count, Db, Packed};
+use protocol::store::{Mask, SegmentRow, StoreError};
 use record::binding::Binding;
 use record::id::ScopeId;
 use record::ledger::Hlc;
@@ -25,12 +25,14 @@ pub(crate) fn put_binding(db: Db<'_>, hlc: Hlc, binding: &Binding) -> Result<(),
     Ok(())
 }
 
+/// Its entry may come later in the same transaction, and then with its payload.
 pub(crate) fn put_segment(db: Db<'_>, row: &SegmentRow) -> Result<(), StoreError> {
     let SegmentRow { chain, seq, device, boot, waves, start, end, next_seq } = row;
-    let sql = "INSERT INTO segments (scope, chain, seq, device, boot, waves, start_at, end_at, next_seq) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (chain, seq) DO NOTHING";
+    let sql = "INSERT INTO segments (scope, chain, seq, device, boot, waves, start_at, end_at, next_seq, held) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NOT EXISTS (SELECT 1 FROM entries WHERE chain = ?2 AND seq = ?3 \
+               AND state NOT IN ('waiting', 'done', 'dead', 'quarantined'))) ON CONFLICT (chain, seq) DO NOTHING";
     let chain_row = chain_row(db, *chain)?;
-    let values = params![chain.scope.0, chain_row, Count(*seq), device, boot.0, waves, start.0, end.0, Count(*next_seq)];
+    let values = params![chain.scope.0, chain_row, Count(*seq), device, boot.0, waves, start.0, end.0, Capped(*next_seq)];
     db.run(format_args!("segment {seq} of {}", Named(*chain)), sql, values)?;
     Ok(())
 }
@@ -50,6 +52,29 @@ pub(crate) fn segments(
     db.all(format_args!("segments of scope {scope}"), sql, values, read_segment)
 }
 
+pub(crate) fn oldest_segments(db: Db<'_>, waves: bool, before: Timestamp, limit: usize) -> Result<Vec<SegmentRow>, StoreError> {
+    let sql = "SELECT c.scope, c.author, c.run, s.seq, s.device, s.boot, s.waves, s.start_at, s.end_at, s.next_seq \
+               FROM segments s JOIN chains c ON c.id = s.chain \
+               WHERE s.held = 1 AND s.waves = ? AND s.end_at < ? ORDER BY s.end_at, s.chain, s.seq LIMIT ?";
+    db.all(format_args!("oldest segments"), sql, params![waves, before.0, at_most(limit)], read_segment)
+}
+
+pub(crate) fn put_mask(db: Db<'_>, mask: &Mask) -> Result<(), StoreError> {
+    let Mask { chain, seq, from, to } = mask;
+    let sql = "INSERT INTO masks (chain, seq, from_at, to_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    db.run(format_args!("mask of {seq} of {}", Named(*chain)), sql, params![chain_row(db, *chain)?, Capped(*seq), from.0, to.0])?;
+    Ok(())
+}
+
+pub(crate) fn masks(db: Db<'_>, scope: ScopeId) -> Result<Vec<Mask>, StoreError> {
+    let sql = "SELECT c.scope, c.author, c.run, m.seq, m.from_at, m.to_at FROM chains c JOIN masks m ON m.chain = c.id \
+               WHERE c.scope = ? ORDER BY c.author, c.run, m.seq, m.from_at, m.to_at";
+    db.all(format_args!("masks of scope {scope}"), sql, [scope.0], |row| {
+        let Count(seq) = row.get(3)?;
+        Ok(Mask { chain: chain_id(row, 0)?, seq, from: Timestamp(row.get(4)?), to: Timestamp(row.get(5)?) })
+    })
+}
+
 pub(crate) fn sealed_through(db: Db<'_>, since: Timestamp) -> Result<Vec<(String, Boot, bool, u64)>, StoreError> {
     let sql = "SELECT device, boot, waves, max(next_seq) FROM segments WHERE end_at >= ? GROUP BY device, boot, waves ORDER BY device, boot, waves";
     db.all(format_args!("table segments"), sql, [since.0], |row| {
@@ -58,21 +83,34 @@ pub(crate) fn sealed_through(db: Db<'_>, since: Timestamp) -> Result<Vec<(String
     })
 }
 
-pub(crate) fn put_tick(db: Db<'_>, bytes: &[u8]) -> Result<u64, StoreError> {
-    db.run(format_args!("table ticks"), "INSERT INTO ticks (bytes) VALUES (?)", [bytes])?;
+pub(crate) fn put_tick(db: Db<'_>, numerics: &[u8], waves: &[u8]) -> Result<u64, StoreError> {
+    let [numerics, waves] = [numerics, waves].map(|bytes| Some(bytes).filter(|bytes| !bytes.is_empty()));
+    db.run(format_args!("table ticks"), "INSERT INTO ticks (numerics, waves) VALUES (?, ?)", params![numerics, waves])?;
     u64::try_from(db.connection.last_insert_rowid()).map_err(|_| StoreError::Other("table ticks: no ids left".to_owned()))
 }
 
-pub(crate) fn ticks(db: Db<'_>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-    db.all(format_args!("table ticks"), "SELECT id, bytes FROM ticks ORDER BY id", [], |row| {
+pub(crate) fn ticks(db: Db<'_>, waves: bool, after: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    let sql = if waves {
+        "SELECT id, waves FROM ticks WHERE id > ? AND waves IS NOT NULL ORDER BY id"
+    } else {
+        "SELECT id, numerics FROM ticks WHERE id > ? AND numerics IS NOT NULL ORDER BY id"
+    };
+    db.all(format_args!("table ticks"), sql, [Capped(after)], |row| {
         let Count(id) = row.get(0)?;
         Ok((id, row.get(1)?))
     })
 }
 
-pub(crate) fn drop_ticks(db: Db<'_>, through: u64) -> Result<(), StoreError> {
-    let through = i64::try_from(through).unwrap_or(i64::MAX);
-    db.run(format_args!("table ticks"), "DELETE FROM ticks WHERE id <= ?", [through])?;
+pub(crate) fn drop_ticks(db: Db<'_>, waves: bool, through: u64) -> Result<(), StoreError> {
+    let place = format_args!("table ticks");
+    let sql = if waves {
+        "UPDATE ticks SET waves = NULL WHERE id <= ? AND waves IS NOT NULL"
+    } else {
+        "UPDATE ticks SET numerics = NULL WHERE id <= ? AND numerics IS NOT NULL"
+    };
+    db.run(place, sql, [Capped(through)])?;
+    let sql = "DELETE FROM ticks WHERE id <= ? AND numerics IS NULL AND waves IS NULL AND id < (SELECT max(id) FROM ticks)";
+    db.run(place, sql, [Capped(through)])?;
     Ok(())
 }
 

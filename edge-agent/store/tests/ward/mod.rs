@@ -3,6 +3,7 @@
 
 use edge_store::SqliteStore;
 use protocol::conformance::Counting;
+use protocol::replica::CommitError;
 use protocol::store::Store;
 use protocol::{Commit, Committed, Draft, Replica, Where};
 use record::code::Code;
@@ -42,7 +43,7 @@ impl Ward {
         self.try_commit(tick, drafts).expect("commit")
     }
 
-    pub fn try_commit(&mut self, tick: Vec<Frame>, drafts: Vec<Draft>) -> Result<Committed, protocol::replica::CommitError> {
+    pub fn try_commit(&mut self, tick: Vec<Frame>, drafts: Vec<Draft>) -> Result<Committed, CommitError> {
         let now = self.now();
         let commit = Commit { act: Act::system(), tick, drafts, ..Commit::default() };
         self.replica.commit(&mut self.store, now, &mut self.entropy, &commit)
@@ -54,9 +55,26 @@ impl Ward {
     }
 
     pub fn segment(&mut self, patient: &str, spo2: &[i64]) {
+        self.try_segment(patient, spo2).expect("commit");
+    }
+
+    pub fn try_segment(&mut self, patient: &str, spo2: &[i64]) -> Result<Committed, CommitError> {
         let frames: Vec<Frame> = spo2.iter().map(|value| self.frame(*value)).collect();
         let segment = Segment::build(SegmentKind::Numerics, &frames).expect("segment");
-        self.commit(vec![], vec![Draft::Segment { place: Where::Patient(patient.parse().expect("id")), segment }]);
+        self.try_commit(vec![], vec![Draft::Segment { place: Where::Patient(patient.parse().expect("id")), segment }])
+    }
+
+    /// Gives up payloads nobody else holds; how many bytes went.
+    pub fn shed(&mut self, bytes: u64) -> Result<u64, CommitError> {
+        let now = self.now();
+        Ok(self.replica.shed(&mut self.store, now, &mut self.entropy, None, bytes)?.1)
+    }
+
+    /// Moves everything of the oximeter from one patient to another.
+    pub fn refile(&mut self, from: &str, to: &str) {
+        let place = |patient: &str| Where::Patient(patient.parse().expect("id"));
+        let (device, start, end) = ("ox-1".parse().expect("id"), Timestamp(0), Timestamp(i64::MAX));
+        self.commit(vec![], vec![Draft::Refile { from: place(from), to: place(to), device, start, end }]);
     }
 
     pub fn frame(&mut self, spo2: i64) -> Frame {
