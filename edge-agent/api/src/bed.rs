@@ -11,12 +11,16 @@ pub const DEVICE: &str = "/api/v1/beds/{bed}/devices/{device}";
 /// Path of [`Observe`].
 pub const OBSERVATIONS: &str = "/api/v1/beds/{bed}/observations";
 
-/// Puts a patient into a bed from now on, or leaves it empty.
+/// Puts a patient into a bed, or leaves it empty.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlacePatient {
     /// FHIR Patient id; absent empties the bed.
     pub patient: Option<String>,
+    /// Corrects what was recorded: it has been so since then, ms since 1970, at most 12 hours ago; what was measured since is
+    /// moved to where it belongs. Absent: from now on.
+    #[serde(default)]
+    pub since_ms: Option<i64>,
 }
 
 /// Makes a device read for a bed from now on.

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod bed;
 pub mod live;
+pub mod saving;
 pub mod status;
 pub mod sync;
 pub mod ward;
@@ -30,6 +31,7 @@ use utoipa::OpenApi;
         alert::resolve,
         sync::get,
         sync::now,
+        sync::state,
         live::open
     ),
     components(schemas(live::LiveMessage, live::WaveHeader))

@@ -5,6 +5,7 @@
 //! in JSON, the header, then `n` little-endian `i32` raw samples.
 
 use crate::alert::AlertView;
+use crate::saving::SavingView;
 use crate::sync::SyncView;
 use crate::ward::{BedView, DeviceView, WardView};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub enum LiveMessage {
     Device(DeviceView),
     /// The sync line.
     Sync(SyncView),
+    /// Saving has stopped, or goes on again.
+    Saving(SavingView),
     /// A tick became durable: for clients that measure or count.
     Stored(Stored),
 }

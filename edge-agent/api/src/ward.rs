@@ -1,6 +1,7 @@
 //! The ward board: every bed at a glance.
 
 use crate::alert::AlertView;
+use crate::saving::SavingView;
 use crate::sync::SyncView;
 use record::decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct WardView {
     pub alerts: Vec<AlertView>,
     /// The offline/sync line.
     pub sync: SyncView,
+    /// Whether what is shown has been saved.
+    pub saving: SavingView,
 }
 
 /// The clinic and the box in it.
@@ -44,6 +47,9 @@ pub struct BedView {
     pub bed: String,
     /// Who lies in it.
     pub patient: Option<PatientView>,
+    /// The patient last put here has no record on this box any more: it was erased, or handed over to another site. What is
+    /// measured here is filed to nobody until somebody says who lies here.
+    pub record_closed: bool,
     /// Latest numerics, one a code, in a fixed order (HR, SpO₂, RR, NIBP, Temp, others).
     pub numerics: Vec<NumericView>,
     /// Waves that can be subscribed to.

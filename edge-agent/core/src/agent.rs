@@ -6,12 +6,14 @@ use crate::association::Association;
 use crate::chart::{Chart, Charts, Whose};
 use crate::commands::{Actor, Command, CommandError};
 use crate::devices::Devices;
+use crate::durable::Failure;
 use crate::effects::{Effect, Note};
 use crate::ingest::{Arrival, Links};
 use crate::input::{Input, LinkEvent, LinkId};
 use crate::patients::Patients;
 use crate::recovered::Recovered;
 use crate::refusals::Refusals;
+use crate::saving::Saving;
 use crate::series::Series;
 use crate::settings::Settings;
 use crate::writer::Writer;
@@ -46,6 +48,7 @@ pub struct Agent {
     pub(crate) commands: VecDeque<Queued>,
     pub(crate) command_was_last: bool,
     pub(crate) refusals: Refusals,
+    pub(crate) saving: Saving,
     pub(crate) set_up: bool,
     pub(crate) manual: DeviceId,
     pub(crate) manual_seq: u64,
@@ -55,6 +58,8 @@ pub struct Agent {
     pub(crate) beds_shown: BTreeMap<BedId, Monotonic>,
     pub(crate) to_score: BTreeSet<PatientId>,
     pub(crate) losing: bool,
+    /// There is room for little: alerts and commands are written without the readings that wait.
+    pub(crate) scarce: bool,
     pub(crate) stopping: bool,
     pub(crate) stopped: bool,
     pub(crate) counts: Counts,
@@ -98,6 +103,7 @@ impl Agent {
             commands: VecDeque::new(),
             command_was_last: false,
             refusals: Refusals::default(),
+            saving: Saving::default(),
             set_up: false,
             manual: manual(),
             manual_seq: 0,
@@ -106,6 +112,7 @@ impl Agent {
             beds_shown: BTreeMap::new(),
             to_score: BTreeSet::new(),
             losing: false,
+            scarce: false,
             stopping: false,
             stopped: false,
             counts: Counts::default(),
@@ -131,15 +138,22 @@ impl Agent {
         match input {
             Input::Link { link, device, event } => self.link(now, link, device, event, &mut out),
             Input::Committed { token, result } => self.durable(now, token, &result, &mut out),
-            Input::CommitFailed { token, reason, retry_ms } => self.failed(now, token, reason, retry_ms, &mut out),
+            Input::CommitFailed { token, full, reason, retry_ms } => self.failed(now, token, Failure { full, reason, retry_ms }, &mut out),
             Input::Command { id, actor, command } => self.queue(id, actor, command, &mut out),
             Input::Changed(documents) => self.take_documents(&documents, now, &mut out),
             Input::BindingsChanged(versions) => {
                 let changed: Vec<_> = versions.iter().map(|(_, binding)| binding.clone()).collect();
                 self.association.apply(versions);
-                self.rebound(&changed, now);
+                self.rebound(&changed, &[], now);
             }
-            Input::Scopes(scopes) => self.association.know_scopes(scopes),
+            Input::Scopes(scopes) => {
+                self.association.know_scopes(scopes);
+                if self.association.refresh(now.wall) {
+                    self.beds_changed.extend(self.settings.beds.iter().cloned());
+                }
+            }
+            Input::Closed(patients) => self.close(patients, now, &mut out),
+            Input::Room(room) => self.room(room, now, &mut out),
             Input::Sync(view) => {
                 if self.sync != view {
                     self.sync = view.clone();
@@ -257,6 +271,9 @@ impl Agent {
         }
         for (boot, channel, bytes) in arrival.acknowledge {
             self.writer.acknowledge(link, boot, channel, bytes);
+        }
+        if self.saving.has_stopped() {
+            self.show_unsaved(out);
         }
         self.release(out);
     }

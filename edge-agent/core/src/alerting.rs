@@ -96,6 +96,14 @@ impl Alerts {
         changed.then_some(view)
     }
 
+    /// Forgets the alerts of a patient whose record is no longer here; gives the open ones as over, for the screens.
+    pub fn forget(&mut self, patient: &PatientId) -> Vec<AlertView> {
+        let open = self.open_of(patient).map(|a| AlertView { state: AlertState::Resolved, ..a.view.clone() }).collect();
+        self.by_id.retain(|_, alert| alert.patient != *patient);
+        self.calm_since.remove(patient);
+        open
+    }
+
     /// Notes a new score: whether the patient is calm, and since when.
     pub fn follow(&mut self, patient: &PatientId, scored: &Scored, now: Monotonic) {
         let Ok(assessment) = &scored.result else { return };

@@ -59,15 +59,19 @@ impl Placed {
 /// All bindings, and what they say of this moment.
 #[derive(Debug, Default)]
 pub(crate) struct Association {
-    bindings: Bindings,
-    stamp: Hlc,
-    scopes: BTreeMap<PatientId, ScopeId>,
+    pub(crate) bindings: Bindings,
+    pub(crate) stamp: Hlc,
+    pub(crate) scopes: BTreeMap<PatientId, ScopeId>,
     /// Owners by device, each with the interval it holds for; a ward asks for the same ones all day.
     owners: BTreeMap<DeviceId, (Timestamp, Timestamp, Owner)>,
     patients_in: BTreeMap<BedId, PatientId>,
     here_since: BTreeMap<PatientId, Timestamp>,
     beds_of: BTreeMap<DeviceId, BedId>,
     conflicts: BTreeSet<BedId>,
+    /// Patients whose record is no longer here: to them nothing is filed.
+    closed: BTreeSet<PatientId>,
+    /// Beds with such a patient in them.
+    closed_in: BTreeSet<BedId>,
 }
 
 impl Association {
@@ -88,16 +92,36 @@ impl Association {
     }
 
     pub fn know_scopes(&mut self, scopes: impl IntoIterator<Item = (PatientId, ScopeId)>) {
-        self.scopes.extend(scopes);
+        for (patient, scope) in scopes {
+            self.closed.remove(&patient);
+            self.scopes.insert(patient, scope);
+        }
+        self.owners.clear();
+    }
+
+    /// The record of a patient is no longer here. [`Self::refresh`] makes it count for the present.
+    pub fn close(&mut self, patient: PatientId) {
+        self.scopes.remove(&patient);
+        self.closed.insert(patient);
+        self.owners.clear();
+    }
+
+    /// Whether whoever was put into a bed has no record here any more.
+    pub fn is_closed_in(&self, bed: &BedId) -> bool {
+        self.closed_in.contains(bed)
     }
 
     /// Works out who lies where and what reads for which bed at a moment. True if that has changed.
     pub fn refresh(&mut self, at: Timestamp) -> bool {
         let (mut patients_in, mut beds_of, mut conflicts) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let mut closed_in = BTreeSet::new();
         for binding in self.bindings.at(at) {
             match &binding.what {
                 Bound::Device(device) => {
                     beds_of.entry(device.clone()).or_insert_with(|| binding.bed.clone());
+                }
+                Bound::Patient { patient, .. } if self.closed.contains(patient) => {
+                    closed_in.insert(binding.bed.clone());
                 }
                 Bound::Patient { patient, .. } => {
                     let held = patients_in.entry(binding.bed.clone()).or_insert_with(|| patient.clone());
@@ -111,7 +135,9 @@ impl Association {
             patients_in.remove(bed);
         });
         self.here_since = patients_in.values().map(|patient| (patient.clone(), self.stay_began(patient, at))).collect();
-        let changed = (&patients_in, &beds_of, &conflicts) != (&self.patients_in, &self.beds_of, &self.conflicts);
+        let changed =
+            (&patients_in, &beds_of, &conflicts, &closed_in) != (&self.patients_in, &self.beds_of, &self.conflicts, &self.closed_in);
+        self.closed_in = closed_in;
         (self.patients_in, self.beds_of, self.conflicts) = (patients_in, beds_of, conflicts);
         changed
     }
@@ -229,9 +255,22 @@ impl Association {
         self.patient_at(bed, at).map(|(patient, _)| patient.clone())
     }
 
+    /// As some bindings have it; one whose record is closed is nobody.
+    pub(crate) fn owner_in(&self, bindings: &Bindings, device: &DeviceId, at: Timestamp) -> Owner {
+        match bindings.owner(device, at) {
+            Owner::Patient { patient, bed, .. } if self.closed.contains(&patient) => Owner::EmptyBed(bed),
+            owner => owner,
+        }
+    }
+
     fn patient_at(&self, bed: &BedId, at: Timestamp) -> Option<(&PatientId, ScopeId)> {
-        let mut patients = self.bindings.at(at).filter(|b| b.bed == *bed).filter_map(|b| match &b.what {
-            Bound::Patient { patient, scope } => Some((patient, *scope)),
+        self.patient_at_in(&self.bindings, bed, at)
+    }
+
+    /// As some bindings have it.
+    pub(crate) fn patient_at_in<'a>(&self, bindings: &'a Bindings, bed: &BedId, at: Timestamp) -> Option<(&'a PatientId, ScopeId)> {
+        let mut patients = bindings.at(at).filter(|b| b.bed == *bed).filter_map(|b| match &b.what {
+            Bound::Patient { patient, scope } => Some((patient, *scope)).filter(|_| !self.closed.contains(patient)),
             Bound::Device(_) => None,
         });
         let first = patients.next()?;
@@ -253,7 +292,7 @@ impl Association {
         {
             return owner.clone();
         }
-        let owner = self.bindings.owner(device, at);
+        let owner = self.owner_in(&self.bindings, device, at);
         let (mut from, mut until) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
         for edge in self.bindings.iter().flat_map(|b| [Some(b.from), b.until]).flatten() {
             if edge <= at {
@@ -272,7 +311,7 @@ impl Association {
     }
 }
 
-fn placed(owner: Owner, demo: bool, patients: &Patients) -> Placed {
+pub(crate) fn placed(owner: Owner, demo: bool, patients: &Patients) -> Placed {
     match owner {
         Owner::Patient { patient, bed, .. } if demo && !patients.is_test(&patient) => {
             Placed { place: Where::Unassigned, bed: Some(bed), why: Why::Demo }
@@ -284,6 +323,6 @@ fn placed(owner: Owner, demo: bool, patients: &Patients) -> Placed {
     }
 }
 
-fn close(binding: Binding, at: Timestamp) -> Binding {
+pub(crate) fn close(binding: Binding, at: Timestamp) -> Binding {
     Binding { until: Some(at.max(binding.from)), ..binding }
 }

@@ -2,6 +2,7 @@
 
 use crate::MANUAL;
 use crate::plausible::in_unit;
+use crate::writer::Moved;
 use record::code::Code;
 use record::decimal::Decimal;
 use record::id::{BedId, DeviceId, PatientId};
@@ -83,12 +84,18 @@ impl Charts {
     }
 
     /// Moves every value to its owner after bindings changed; `owner` says whose a device's value of a moment is.
-    pub fn rehome(&mut self, mut owner: impl FnMut(&Point) -> Option<Whose>) {
+    pub fn rehome(&mut self, moved: &[Moved], mut owner: impl FnMut(&Point) -> Option<Whose>) {
         let mut strays = Vec::new();
         for (whose, chart) in &mut self.by_owner {
             for (code, entry) in std::mem::take(&mut chart.entries) {
-                // What a person measured was filed to the patient they named.
-                let home = if entry.latest.device.as_str() == MANUAL { Some(whose.clone()) } else { owner(&entry.latest) };
+                let home = if entry.latest.device.as_str() == MANUAL {
+                    // What a person measured was filed to the patient they named, and stays theirs unless that was corrected.
+                    let wrong = |patient| moved.iter().find(|moved| moved.takes(patient, entry.latest.measured));
+                    let corrected = if let Whose::Patient(patient) = whose { wrong(patient) } else { None };
+                    corrected.map_or_else(|| Some(whose.clone()), |moved| moved.is.clone().map(Whose::Patient))
+                } else {
+                    owner(&entry.latest)
+                };
                 if home.as_ref() == Some(whose) {
                     chart.entries.insert(code, entry);
                 } else if let Some(home) = home {

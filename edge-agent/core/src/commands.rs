@@ -143,6 +143,12 @@ pub enum CommandError {
     /// Measured later than now.
     #[error("the set is dated in the future: check the time of measurement")]
     InFuture,
+    /// A correction that reaches too far back.
+    #[error("a correction reaches back {hours_max} hours at most: what was filed before stays, and can be marked in the record")]
+    TooLongAgo {
+        /// How far one may.
+        hours_max: i64,
+    },
     /// Too many or too few.
     #[error("{what}: {got} given, {min} to {max} are allowed")]
     TooMany {
@@ -176,6 +182,12 @@ pub enum CommandError {
     /// The program is ending.
     #[error("this box is stopping: try again once it runs")]
     Stopping,
+    /// There is no room.
+    #[error("not saved: {reason}")]
+    DiskFull {
+        /// In the words of the store.
+        reason: String,
+    },
     /// The store refused.
     #[error("not saved: {reason}")]
     NotSaved {
@@ -198,11 +210,13 @@ impl CommandError {
             Self::WrongUnit { .. } => "wrong-unit",
             Self::OutOfRange { .. } => "out-of-range",
             Self::InFuture => "in-future",
+            Self::TooLongAgo { .. } => "too-long-ago",
             Self::TooMany { .. } => "too-many",
             Self::UnknownAlert { .. } => "unknown-alert",
             Self::AlreadyResolved { .. } => "already-resolved",
             Self::Busy { .. } => "busy",
             Self::Stopping => "stopping",
+            Self::DiskFull { .. } => "disk-full",
             Self::NotSaved { .. } => "not-saved",
         }
     }

@@ -7,26 +7,39 @@ use crate::association::Placed;
 use crate::chart::Whose;
 use crate::commands::{CommandError, CommandReply, Reply};
 use crate::effects::{Effect, LiveEvent, Note, Telemetry};
+use crate::input::Room;
 use crate::recovered::Recovered;
-use crate::writer::{COMMAND_ATTEMPTS, Kind};
+use crate::refusals::Refusals;
+use crate::writer::{COMMAND_ATTEMPTS, Kind, Moved};
 use edge_api::bed::Saved;
 use edge_api::live::{LiveMessage, Stored, WaveHeader};
 use protocol::Committed;
 use protocol::commit::DocumentState;
 use record::binding::{Binding, Bound};
-use record::id::{BedId, DeviceId};
+use record::id::{BedId, DeviceId, PatientId};
 use record::observation::Quality;
-use record::series::Frame;
+use record::series::{Frame, decode_tick};
 use record::time::Now;
 use risk::Source;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Why nothing of a commit was kept.
+pub(crate) struct Failure {
+    /// There is no room.
+    pub full: bool,
+    /// In the words of the store.
+    pub reason: String,
+    /// Ask again after this many milliseconds.
+    pub retry_ms: u64,
+}
 
 impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
-        let Recovered { bindings, patients, scopes, devices, alerts, recent, ticks, sealed_through } = recovered;
+        let Recovered { bindings, patients, scopes, closed, devices, alerts, recent, ticks, sealed_through } = recovered;
         self.association.know_scopes(scopes);
+        closed.into_iter().for_each(|patient| self.association.close(patient));
         self.association.apply(bindings);
         self.association.refresh(now.wall);
         for patient in &patients {
@@ -47,9 +60,10 @@ impl Agent {
             self.chart(frame, false);
         }
         let sealed: BTreeMap<_, _> = sealed_through.into_iter().map(|(device, boot, waves, next)| ((device, boot, waves), next)).collect();
-        let (count, mut samples) = (ticks.len(), 0u64);
-        for (tick, frames) in ticks {
-            for frame in frames {
+        let count = ticks.chunk_by(|a, b| a.0 == b.0).count();
+        let mut samples = 0u64;
+        for (tick, bytes) in ticks {
+            for frame in decode_tick(&bytes).unwrap_or_default() {
                 let through = |waves: bool| sealed.get(&(frame.device.to_string(), frame.boot, waves)).copied().unwrap_or(0);
                 let numerics_end = frame.first_seq.saturating_add(frame.numerics.len() as u64);
                 let done = [numerics_end <= through(false), frame.first_seq.saturating_add(frame.len()) <= through(true)];
@@ -72,12 +86,14 @@ impl Agent {
     pub(crate) fn durable(&mut self, now: Now, token: u64, result: &Committed, out: &mut Vec<Effect>) {
         let Some(done) = self.writer.succeeded(token) else { return };
         self.refusals.taken(done.kind);
+        self.scarce &= done.kind != Kind::Tick;
+        out.extend(self.saving.goes_on().map(Effect::from));
         if let Some(cut) = &done.cut {
             self.series.sealed(cut);
         }
         if !done.bindings.is_empty() {
             self.association.apply_own(done.bindings.iter().cloned(), now);
-            self.rebound(&done.bindings, now);
+            self.rebound(&done.bindings, &done.moved, now);
         }
         self.release(out);
         self.take_documents(&result.documents, now, out);
@@ -92,9 +108,9 @@ impl Agent {
             out.push(LiveMessage::Stored(stored).into());
         }
         let mut telemetry = Vec::new();
-        for frame in done.frames {
-            let placed = self.chart(&frame, true);
-            show_waves(&frame, &placed, out);
+        for (at, frame) in done.frames.into_iter().enumerate() {
+            let placed =
+                if at < done.already_shown { self.association.place(&frame, &self.patients) } else { self.show_frame(&frame, out) };
             telemetry.extend(frame.numerics.iter().map(|numeric| Telemetry {
                 bed: placed.bed.clone(),
                 patient: placed.patient().cloned(),
@@ -117,6 +133,8 @@ impl Agent {
         }
         if let Some(reply) = done.reply {
             self.commands.pop_front();
+            // Who is answered and looks at the ward finds what they did.
+            self.show(now, out);
             out.push(self.reply(reply, now));
         }
         if self.losing && !self.writer.has_frames() {
@@ -126,10 +144,18 @@ impl Agent {
     }
 
     /// Nothing of the commit of this token was kept. Frames stay queued; everything else is asked for again.
-    pub(crate) fn failed(&mut self, now: Now, token: u64, reason: String, retry_ms: u64, out: &mut Vec<Effect>) {
+    pub(crate) fn failed(&mut self, now: Now, token: u64, failure: Failure, out: &mut Vec<Effect>) {
+        let Failure { full, reason, retry_ms } = failure;
         let retry_at = now.mono.plus_micros(retry_ms.saturating_mul(1000));
         let Some(failed) = self.writer.failed(token, retry_at) else { return };
         out.push(Effect::Note(Note::CommitFailed { reason: reason.clone(), failures: self.writer.failures }));
+        // What must not be lost is tried by itself: it takes less room than the readings that wait.
+        self.scarce |= full;
+        // One refusal may be a busy moment, and of another kind than readings may be about its contents.
+        if full || (failed.kind == Kind::Tick && self.writer.failures >= COMMAND_ATTEMPTS) {
+            out.extend(self.saving.stopped(full, now.wall).map(Effect::from));
+            self.show_unsaved(out);
+        }
         match failed.kind {
             Kind::Command => {
                 let Some(command) = self.commands.front_mut() else { return };
@@ -137,7 +163,8 @@ impl Agent {
                 if command.attempts >= COMMAND_ATTEMPTS
                     && let Some(command) = self.commands.pop_front()
                 {
-                    out.push(Effect::Reply { id: command.id, result: Err(CommandError::NotSaved { reason }) });
+                    let error = if full { CommandError::DiskFull { reason } } else { CommandError::NotSaved { reason } };
+                    out.push(Effect::Reply { id: command.id, result: Err(error) });
                 }
             }
             Kind::Tick | Kind::Setup | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
@@ -170,17 +197,55 @@ impl Agent {
         }
     }
 
+    /// What was done about a full disk.
+    pub(crate) fn room(&mut self, room: Room, now: Now, out: &mut Vec<Effect>) {
+        match room {
+            Room::Freed(given_up) => {
+                out.extend(self.saving.gives_up(given_up, now.wall).map(Effect::from));
+                self.scarce = false;
+                self.refusals = Refusals::default();
+                self.writer.retry_now();
+                // Journal ticks whose readings lie in segments are room too.
+                self.series.all_due();
+            }
+            Room::Scarce(given_up) => {
+                out.extend(self.saving.gives_up(given_up, now.wall).map(Effect::from));
+                self.scarce = true;
+                self.refusals.taken(Kind::Alerts);
+            }
+            Room::Plenty => {
+                out.extend(self.saving.has_room().map(Effect::from));
+                self.scarce = false;
+            }
+        }
+    }
+
+    /// Records that are no longer here: what was known of them goes, and nothing is filed to them any more.
+    pub(crate) fn close(&mut self, patients: Vec<PatientId>, now: Now, out: &mut Vec<Effect>) {
+        for patient in patients {
+            self.patients.forget(&patient);
+            self.charts.clear(&Whose::Patient(patient.clone()));
+            self.scores.remove(&patient);
+            self.to_score.remove(&patient);
+            out.extend(self.alerts.forget(&patient).into_iter().map(|view| Effect::from(LiveMessage::Alert(view))));
+            self.association.close(patient);
+        }
+        self.association.refresh(now.wall);
+        self.beds_changed.extend(self.settings.beds.iter().cloned());
+        self.beds_shown.clear();
+    }
+
     /// Bindings have changed: values go to their owners, and what waits to be sealed is cut here.
-    pub(crate) fn rebound(&mut self, bindings: &[Binding], now: Now) {
+    pub(crate) fn rebound(&mut self, bindings: &[Binding], moved: &[Moved], now: Now) {
         self.association.refresh(now.wall);
         let beds: BTreeSet<&BedId> = bindings.iter().map(|b| &b.bed).collect();
-        let moved = |device: &DeviceId| bindings.iter().any(|b| matches!(&b.what, Bound::Device(d) if d == device));
+        let carried = |device: &DeviceId| bindings.iter().any(|b| matches!(&b.what, Bound::Device(d) if d == device));
         let association = &self.association;
         self.series.devices_due(|device| {
-            device.as_str() == MANUAL || moved(device) || association.bed_of(device).is_some_and(|bed| beds.contains(bed))
+            device.as_str() == MANUAL || carried(device) || association.bed_of(device).is_some_and(|bed| beds.contains(bed))
         });
         let (association, patients) = (&mut self.association, &self.patients);
-        self.charts.rehome(|point| {
+        self.charts.rehome(moved, |point| {
             let demo = point.numeric.quality == Quality::Demo;
             association.place_at(&point.device, point.measured, demo, patients).whose()
         });
@@ -193,11 +258,26 @@ impl Agent {
             Whose::EmptyBed(_) => true,
         });
         self.beds_changed.extend(self.settings.beds.iter().cloned());
+        // Who lies where is shown at once.
+        self.beds_shown.retain(|bed, _| !beds.contains(bed));
         self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
         self.devices.iter_mut().for_each(|device| device.touched = true);
     }
 
-    /// Puts a durable frame on the chart it belongs to.
+    /// Shows what waits to be saved: while nothing can be, a bed must not look as it did when that began.
+    pub(crate) fn show_unsaved(&mut self, out: &mut Vec<Effect>) {
+        for frame in self.writer.not_yet_shown() {
+            self.show_frame(&frame, out);
+        }
+    }
+
+    fn show_frame(&mut self, frame: &Frame, out: &mut Vec<Effect>) -> Placed {
+        let placed = self.chart(frame, true);
+        show_waves(frame, &placed, out);
+        placed
+    }
+
+    /// Puts a frame on the chart it belongs to.
     fn chart(&mut self, frame: &Frame, heard: bool) -> Placed {
         let placed = self.association.place(frame, &self.patients);
         if let Some(device) = self.devices.get_mut(&frame.device) {

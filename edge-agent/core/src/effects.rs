@@ -37,7 +37,7 @@ pub enum Effect {
         /// The answer.
         result: Result<CommandReply, CommandError>,
     },
-    /// Tell every screen. What it shows is durable.
+    /// Tell every screen. What it shows is durable, or a [`LiveMessage::Saving`] before it has said that nothing is.
     Live(LiveEvent),
     /// Publish numerics. They are durable.
     Telemetry(Vec<Telemetry>),

@@ -4,7 +4,7 @@ use crate::commands::{Actor, Command};
 use driver::Channel;
 use edge_api::sync::SyncView;
 use protocol::Committed;
-use protocol::commit::DocumentState;
+use protocol::commit::{DocumentState, GivenUp};
 use record::binding::Binding;
 use record::id::{DeviceId, PatientId, ScopeId};
 use record::ledger::Hlc;
@@ -27,6 +27,17 @@ pub enum LinkEvent {
         /// Why and what to do next, for a person; no patient data.
         reason: String,
     },
+}
+
+/// How much room there is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// It was full; enough to go on has been given up.
+    Freed(GivenUp),
+    /// It is full, and less than that could be given up: what is left is for alerts and documents.
+    Scarce(GivenUp),
+    /// It has not been full for a while.
+    Plenty,
 }
 
 /// One thing that happened.
@@ -52,6 +63,8 @@ pub enum Input {
     CommitFailed {
         /// The token of [`crate::Effect::Commit`].
         token: u64,
+        /// Whether there is no room, so that no commit can be kept.
+        full: bool,
         /// Why, without patient data.
         reason: String,
         /// Ask again after this many milliseconds.
@@ -72,6 +85,10 @@ pub enum Input {
     BindingsChanged(Vec<(Hlc, Binding)>),
     /// Scopes of patients, as the replica knows them.
     Scopes(Vec<(PatientId, ScopeId)>),
+    /// Patients whose record is no longer here: erased, or handed over to another site.
+    Closed(Vec<PatientId>),
+    /// What was done about a full disk.
+    Room(Room),
     /// Where this box stands with its hub.
     Sync(SyncView),
     /// The moment asked for by [`crate::Effect::WakeAt`] has come.

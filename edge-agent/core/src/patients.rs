@@ -42,6 +42,11 @@ impl Patients {
         Some(id)
     }
 
+    /// The record of one is no longer here.
+    pub fn forget(&mut self, id: &PatientId) {
+        self.by_id.remove(id);
+    }
+
     pub fn get(&self, id: &PatientId) -> Option<&Patient> {
         self.by_id.get(id)
     }

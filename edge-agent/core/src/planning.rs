@@ -49,7 +49,8 @@ impl Agent {
         match wanted {
             Some(wanted) => {
                 self.command_was_last = wanted.kind == Kind::Command;
-                out.push(self.writer.begin(wanted));
+                let with_frames = !self.scarce || matches!(wanted.kind, Kind::Tick | Kind::Cut);
+                out.push(self.writer.begin(wanted, with_frames));
             }
             None if self.stopping && (self.series.is_empty() || self.given_up(Kind::Cut)) => {
                 self.stopped = true;
@@ -162,6 +163,15 @@ impl Agent {
             Command::PlacePatient { bed, request } => {
                 let bed = self.bed(&bed)?;
                 let patient = request.patient.as_deref().map(|p| self.patient(p)).transpose()?;
+                if let Some(since) = request.since_ms.map(Timestamp::from_millis) {
+                    let lay_there = self.association.patient_in(&bed).cloned();
+                    let drafts = self.association.correct(&bed, patient.as_ref(), since, &self.patients, now, new_id(entropy))?;
+                    if drafts.is_empty() {
+                        return Ok(Plan::Done(saved()));
+                    }
+                    let what = patient.iter().chain(&lay_there).map(|p| format!("Patient/{p}")).collect();
+                    return Ok(Plan::Write { action: "correct", what, drafts, frames: Vec::new(), reply: Reply::Saved { id } });
+                }
                 let bindings = self.association.put_patient(&bed, patient.as_ref(), now, new_id(entropy))?;
                 if bindings.is_empty() {
                     return Ok(Plan::Done(saved()));

@@ -16,6 +16,8 @@ pub struct Recovered {
     pub patients: Vec<Value>,
     /// Scopes of patients.
     pub scopes: Vec<(PatientId, ScopeId)>,
+    /// Patients named by bindings whose record is no longer here.
+    pub closed: Vec<PatientId>,
     /// FHIR Devices.
     pub devices: Vec<Value>,
     /// FHIR DetectedIssues: at least those that are open, those a person closed in the present stay of a patient in a bed, and
@@ -24,8 +26,9 @@ pub struct Recovered {
     /// Sealed numerics of the last 12 hours of patients in a bed, oldest first: charts are rebuilt from them and nothing
     /// else is done with them. May be empty; scores then miss what was sealed.
     pub recent: Vec<Frame>,
-    /// The journal, oldest tick first.
-    pub ticks: Vec<(u64, Vec<Frame>)>,
+    /// The journal, oldest tick first, numerics and waves apart, as [`record::series::encode_tick`] made them and
+    /// [`record::series::decode_tick`] has read them: an hour of a ward is too much to hold unpacked.
+    pub ticks: Vec<(u64, Vec<u8>)>,
     /// `(device, boot, waves, next_seq)`: samples below `next_seq` are in segments. Must cover every (device, boot) of
     /// `ticks`, however old its measurements.
     pub sealed_through: Vec<(String, Boot, bool, u64)>,

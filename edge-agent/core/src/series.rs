@@ -9,13 +9,10 @@ use crate::effects::Note;
 use crate::patients::Patients;
 use protocol::Draft;
 use record::id::DeviceId;
-use record::observation::WaveBlock;
-use record::series::{Boot, Frame, Numeric, Segment, SegmentError, SegmentKind};
+use record::series::{Boot, Frame, SEGMENT_BYTES_MAX, Segment, SegmentError, SegmentKind, Tail};
 use record::time::{Monotonic, Now, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Memory of the frames of one segment; a tail that reaches it is cut early.
-pub const SEGMENT_BYTES_MAX: usize = 448 * 1024;
 /// Tails cut in one commit: the next tick must not wait behind a whole ward's hour.
 const CUTS_PER_COMMIT: usize = 16;
 /// Tails held; past it all are cut.
@@ -31,16 +28,10 @@ pub(crate) struct Series {
     waves_us: i64,
     tails: BTreeMap<Key, Tail>,
     due: BTreeSet<Key>,
-    /// Frames of each tick that are in no segment yet; numerics and waves count apart.
-    unsealed: BTreeMap<u64, u32>,
+    /// Frames of each tick that are in no segment yet, of numerics and of waves: they leave the journal apart.
+    unsealed: [BTreeMap<u64, u32>; 2],
     /// The interval of the wall clock that was last cut for, numerics and waves.
     interval: [Option<i64>; 2],
-}
-
-#[derive(Debug, Default)]
-struct Tail {
-    frames: VecDeque<(Option<u64>, Frame)>,
-    bytes: usize,
 }
 
 /// What a commit seals, until it is durable.
@@ -49,7 +40,8 @@ pub(crate) struct Cut {
     /// Frames from the front of each tail, and whether more of it is due.
     taken: Vec<(Key, usize, bool)>,
     pub drafts: Vec<Draft>,
-    pub drop_ticks_through: Option<u64>,
+    /// Of numerics and of waves.
+    pub drop_ticks_through: [Option<u64>; 2],
     pub notes: Vec<Note>,
 }
 
@@ -61,31 +53,30 @@ impl Series {
             waves_us: us(seal_waves_every_s),
             tails: BTreeMap::new(),
             due: BTreeSet::new(),
-            unsealed: BTreeMap::new(),
+            unsealed: Default::default(),
             interval: [None, None],
         }
     }
 
     /// Takes in a durable frame, without the kinds that are sealed already.
     pub fn take(&mut self, tick: Option<u64>, frame: Frame, sealed: [bool; 2]) {
-        let seq_of_waves = frame.first_seq.saturating_add(frame.numerics.len() as u64);
-        let Frame { numerics, waves, .. } = &frame;
-        let numerics = (!numerics.is_empty() && !sealed[0]).then(|| Frame { waves: Vec::new(), ..frame.clone() });
-        let waves = (!waves.is_empty() && !sealed[1]).then(|| Frame { numerics: Vec::new(), first_seq: seq_of_waves, ..frame.clone() });
-        if let Some(tick) = tick {
-            self.unsealed.entry(tick).or_default();
-        }
+        let (numerics, waves) = frame.parted();
         for (is_waves, frame) in [(false, numerics), (true, waves)] {
-            let Some(frame) = frame else { continue };
+            if frame.is_empty() {
+                continue;
+            }
+            let (unsealed, sealed) = if is_waves { (&mut self.unsealed[1], sealed[1]) } else { (&mut self.unsealed[0], sealed[0]) };
+            if let Some(tick) = tick {
+                *unsealed.entry(tick).or_default() += u32::from(!sealed);
+            }
+            if sealed {
+                continue;
+            }
             let key = (frame.device.clone(), frame.boot, is_waves);
             let tail = self.tails.entry(key.clone()).or_default();
-            tail.bytes = tail.bytes.saturating_add(bytes_of(&frame));
-            tail.frames.push_back((tick, frame));
-            if tail.bytes >= SEGMENT_BYTES_MAX {
+            tail.push(tick, frame);
+            if tail.bytes() >= SEGMENT_BYTES_MAX {
                 self.due.insert(key);
-            }
-            if let Some(count) = tick.and_then(|t| self.unsealed.get_mut(&t)) {
-                *count += 1;
             }
         }
         if self.tails.len() > TAILS_MAX {
@@ -134,33 +125,24 @@ impl Series {
     /// Segments of what is due, at most [`CUTS_PER_COMMIT`] tails. Nothing changes here until [`Self::sealed`].
     pub fn cut(&self, association: &mut Association, patients: &Patients) -> Cut {
         let mut cut = Cut::default();
-        let mut sealed: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut sealed: [BTreeMap<u64, u32>; 2] = Default::default();
         for key in self.due.iter().take(CUTS_PER_COMMIT) {
             let Some(tail) = self.tails.get(key) else { continue };
             let count = tail.front();
-            let mut groups: Vec<(Placed, Vec<Frame>)> = Vec::new();
-            for (_, frame) in tail.frames.iter().take(count) {
-                let placed = association.place(frame, patients);
-                let frame = Frame { bed: placed.bed.clone(), ..frame.clone() };
-                match groups.iter_mut().find(|(p, _)| p.place == placed.place && p.bed == placed.bed) {
-                    Some((_, frames)) => frames.push(frame),
-                    None => groups.push((placed, vec![frame])),
-                }
-            }
-            let kind = if key.2 { SegmentKind::Waves } else { SegmentKind::Numerics };
-            let segments = groups.into_iter().map(|(placed, frames)| Ok((placed.place, Segment::build(kind, &frames)?)));
-            let Ok(segments) = segments.collect::<Result<Vec<_>, SegmentError>>() else {
+            let Ok(segments) = segments(tail, count, key.2, association, patients) else {
                 cut.notes.push(Note::NotSealed(key.0.clone()));
                 continue;
             };
-            cut.drafts.extend(segments.into_iter().map(|(place, segment)| Draft::Segment { place, segment }));
-            for tick in tail.frames.iter().take(count).filter_map(|(tick, _)| *tick) {
-                *sealed.entry(tick).or_default() += 1;
+            cut.drafts.extend(segments);
+            for tick in tail.ticks(count) {
+                *sealed[usize::from(key.2)].entry(tick).or_default() += 1;
             }
-            cut.taken.push((key.clone(), count, count < tail.frames.len()));
+            cut.taken.push((key.clone(), count, count < tail.len()));
         }
-        let whole = self.unsealed.iter().take_while(|(tick, count)| sealed.get(tick).copied().unwrap_or(0) >= **count);
-        cut.drop_ticks_through = whole.last().map(|(tick, _)| *tick);
+        for ((unsealed, sealed), through) in self.unsealed.iter().zip(sealed).zip(&mut cut.drop_ticks_through) {
+            let whole = unsealed.iter().take_while(|(tick, count)| sealed.get(tick).copied().unwrap_or(0) >= **count);
+            *through = whole.last().map(|(tick, _)| *tick);
+        }
         cut
     }
 
@@ -171,37 +153,43 @@ impl Series {
                 self.due.remove(key);
             }
             let Some(tail) = self.tails.get_mut(key) else { continue };
-            for (tick, frame) in tail.frames.drain(..(*count).min(tail.frames.len())) {
-                tail.bytes = tail.bytes.saturating_sub(bytes_of(&frame));
-                if let Some(left) = tick.and_then(|t| self.unsealed.get_mut(&t)) {
+            let unsealed = &mut self.unsealed[usize::from(key.2)];
+            for tick in tail.ticks(*count) {
+                if let Some(left) = unsealed.get_mut(&tick) {
                     *left = left.saturating_sub(1);
                 }
             }
-            if tail.frames.is_empty() {
+            tail.forget(*count);
+            if tail.is_empty() {
                 self.tails.remove(key);
                 self.due.remove(key);
             }
         }
-        if let Some(through) = cut.drop_ticks_through {
-            self.unsealed = self.unsealed.split_off(&through.saturating_add(1));
+        for (unsealed, through) in self.unsealed.iter_mut().zip(cut.drop_ticks_through) {
+            if let Some(through) = through {
+                *unsealed = unsealed.split_off(&through.saturating_add(1));
+            }
         }
     }
 }
 
-impl Tail {
-    /// Frames that fit one segment, at least one.
-    fn front(&self) -> usize {
-        let mut bytes = 0usize;
-        let fitting = self.frames.iter().take_while(|(_, frame)| {
-            bytes = bytes.saturating_add(bytes_of(frame));
-            bytes <= SEGMENT_BYTES_MAX
-        });
-        fitting.count().max(1).min(self.frames.len())
+/// The first frames of a tail, a segment for each place they belong to.
+fn segments(
+    tail: &Tail,
+    count: usize,
+    is_waves: bool,
+    association: &mut Association,
+    patients: &Patients,
+) -> Result<Vec<Draft>, SegmentError> {
+    let mut groups: Vec<(Placed, Vec<Frame>)> = Vec::new();
+    for frame in tail.frames(count)? {
+        let placed = association.place(&frame, patients);
+        let frame = Frame { bed: placed.bed.clone(), ..frame };
+        match groups.iter_mut().find(|(p, _)| p.place == placed.place && p.bed == placed.bed) {
+            Some((_, frames)) => frames.push(frame),
+            None => groups.push((placed, vec![frame])),
+        }
     }
-}
-
-/// Memory a frame takes, roughly.
-pub(crate) fn bytes_of(frame: &Frame) -> usize {
-    let waves: usize = frame.waves.iter().map(|w| size_of::<WaveBlock>() + w.raw.len() * size_of::<i32>()).sum();
-    size_of::<Frame>() + frame.numerics.len() * size_of::<Numeric>() + waves
+    let kind = if is_waves { SegmentKind::Waves } else { SegmentKind::Numerics };
+    groups.into_iter().map(|(placed, frames)| Ok(Draft::Segment { place: placed.place, segment: Segment::build(kind, &frames)? })).collect()
 }

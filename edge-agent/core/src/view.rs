@@ -1,4 +1,4 @@
-//! Ready views: words, bands and order are decided here. They show only what is durable.
+//! Ready views: words, bands and order are decided here. They show only what is durable, or say that nothing is being saved.
 
 use crate::agent::Agent;
 use crate::alert_document::charted;
@@ -46,6 +46,7 @@ impl Agent {
             beds: self.settings.beds.iter().map(|bed| self.bed_view(bed, now)).collect(),
             alerts: self.alerts.list(&self.patients, now.wall, false),
             sync: self.sync.clone(),
+            saving: self.saving.view().clone(),
         }
     }
 
@@ -100,6 +101,7 @@ impl Agent {
         let heard = chart.waves.iter().filter(|(_, w)| now.wall.micros_since(w.arrived).abs() <= WAVE_GONE_US);
         BedView {
             bed: bed.to_string(),
+            record_closed: patient.is_none() && self.association.is_closed_in(bed),
             patient: patient.map(|id| self.patients.get(id).map_or_else(|| unknown(id), |p| p.view(now.wall))),
             numerics: numerics.into_iter().map(|point| numeric_view(point, assessment)).collect(),
             waves: heard

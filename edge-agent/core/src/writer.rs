@@ -2,16 +2,19 @@
 //!
 //! Always: a frame leaves the queue only when it is durable; an acknowledgement leaves only after every frame before it.
 
+use crate::MANUAL;
 use crate::commands::Reply;
 use crate::effects::Effect;
 use crate::input::LinkId;
-use crate::series::{Cut, bytes_of};
+use crate::series::Cut;
 use driver::Channel;
-use protocol::{Commit, Draft};
+use protocol::{Commit, Draft, Where};
 use record::binding::Binding;
+use record::id::PatientId;
 use record::ledger::Act;
-use record::series::{Boot, Frame};
-use record::time::Monotonic;
+use record::observation::WaveBlock;
+use record::series::{Boot, Frame, Numeric};
+use record::time::{Monotonic, Timestamp};
 use std::collections::VecDeque;
 
 /// A command whose commit has failed this often is answered as not saved; what else fails this often during a stop is left
@@ -29,6 +32,8 @@ pub(crate) struct Writer {
     /// Frames ever queued, and how many of them are durable.
     queued: u64,
     durable: u64,
+    /// How many of them were shown before they were durable, because nothing could be saved.
+    shown: u64,
     acknowledgements: VecDeque<Acknowledgement>,
     under_way: Option<UnderWay>,
     tokens: u64,
@@ -55,11 +60,41 @@ pub(crate) struct UnderWay {
     taken: usize,
     /// Its tick.
     pub frames: Vec<Frame>,
+    /// How many of these, from the first, screens have been shown.
+    pub already_shown: usize,
     pub bindings: Vec<Binding>,
+    /// What people measured and was filed to somebody else.
+    pub moved: Vec<Moved>,
     pub cut: Option<Cut>,
     /// The answer owed once it is durable.
     pub reply: Option<Reply>,
     pub kind: Kind,
+}
+
+/// What people measured of one and was another's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Moved {
+    pub was: PatientId,
+    /// Nobody if it was nobody's.
+    pub is: Option<PatientId>,
+    from: Timestamp,
+    last: Timestamp,
+}
+
+impl Moved {
+    fn of(draft: &Draft) -> Option<Self> {
+        match draft {
+            Draft::Refile { from: Where::Patient(was), to, device, start, end } if device.as_str() == MANUAL => {
+                let is = if let Where::Patient(patient) = to { Some(patient.clone()) } else { None };
+                Some(Self { was: was.clone(), is, from: *start, last: *end })
+            }
+            _ => None,
+        }
+    }
+
+    pub fn takes(&self, patient: &PatientId, measured: Timestamp) -> bool {
+        self.was == *patient && self.from <= measured && measured <= self.last
+    }
 }
 
 /// What a commit is about besides its tick. Each is written apart, so that one the store refuses holds up no other.
@@ -104,6 +139,7 @@ impl Writer {
             bytes_max,
             queued: 0,
             durable: 0,
+            shown: 0,
             acknowledgements: VecDeque::new(),
             under_way: None,
             tokens: 0,
@@ -159,6 +195,11 @@ impl Writer {
         self.under_way.is_none() && self.retry_at.is_none_or(|at| at <= now)
     }
 
+    /// The next commit need not wait any longer.
+    pub const fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
     pub const fn retry_at(&self) -> Option<Monotonic> {
         self.retry_at
     }
@@ -167,35 +208,48 @@ impl Writer {
         !self.frames.is_empty()
     }
 
-    /// Begins a commit of everything queued and what is `wanted` besides.
-    pub fn begin(&mut self, wanted: Wanted) -> Effect {
+    /// Begins a commit of what is `wanted`, with everything queued unless there is room for little.
+    pub fn begin(&mut self, wanted: Wanted, with_frames: bool) -> Effect {
         let Wanted { kind, act, drafts, frames, cut, reply } = wanted;
-        let tick: Vec<Frame> = self.frames.iter().filter(|f| !f.is_empty()).cloned().chain(frames).collect();
+        let taken = if with_frames { self.frames.len() } else { 0 };
+        let tick: Vec<Frame> = self.frames.iter().take(taken).filter(|f| !f.is_empty()).cloned().chain(frames).collect();
         let bindings = drafts.iter().filter_map(|d| if let Draft::Bind(binding) = d { Some(binding.clone()) } else { None });
+        let moved = drafts.iter().filter_map(Moved::of).collect();
         self.tokens += 1;
         self.retry_at = None;
         self.under_way = Some(UnderWay {
             token: self.tokens,
-            taken: self.frames.len(),
+            taken,
             frames: tick.clone(),
+            already_shown: 0,
             bindings: bindings.collect(),
+            moved,
             cut,
             reply,
             kind,
         });
-        let drop_ticks_through = self.under_way.as_ref().and_then(|u| u.cut.as_ref()).and_then(|cut| cut.drop_ticks_through);
+        let drop_ticks_through = self.under_way.as_ref().and_then(|u| u.cut.as_ref()).map(|cut| cut.drop_ticks_through).unwrap_or_default();
         Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts } }
     }
 
     /// The commit of this token is durable; `None` for a token that is not awaited.
     pub fn succeeded(&mut self, token: u64) -> Option<UnderWay> {
-        let done = self.under_way.take_if(|u| u.token == token)?;
+        let mut done = self.under_way.take_if(|u| u.token == token)?;
         for frame in self.frames.drain(..done.taken.min(self.frames.len())) {
             self.durable += 1;
+            // Empty ones were not part of the tick.
+            done.already_shown += usize::from(self.durable <= self.shown && !frame.is_empty());
             self.bytes = self.bytes.saturating_sub(bytes_of(&frame));
         }
         self.failures = 0;
         Some(done)
+    }
+
+    /// The frames that wait and that no screen has been shown; from here on they count as shown.
+    pub fn not_yet_shown(&mut self) -> Vec<Frame> {
+        let from = usize::try_from(self.shown.saturating_sub(self.durable)).unwrap_or(usize::MAX);
+        self.shown = self.queued;
+        self.frames.iter().skip(from).filter(|frame| !frame.is_empty()).cloned().collect()
     }
 
     /// Nothing of the commit of this token was kept: its frames stay queued.
@@ -205,4 +259,10 @@ impl Writer {
         self.retry_at = Some(retry_at);
         Some(failed)
     }
+}
+
+/// Memory a frame takes, roughly.
+fn bytes_of(frame: &Frame) -> usize {
+    let waves: usize = frame.waves.iter().map(|w| size_of::<WaveBlock>() + w.raw.len() * size_of::<i32>()).sum();
+    size_of::<Frame>() + frame.numerics.len() * size_of::<Numeric>() + waves
 }

@@ -55,7 +55,7 @@ fn a_sample_between_a_placement_and_its_commit_goes_to_the_new_patient() {
     ward.connect(1, "ox-1");
     ward.bytes(1, "ox-1", PLX, &plx(90, 70));
     ward.hold = true;
-    let request = edge_api::bed::PlacePatient { patient: Some("berta".to_owned()) };
+    let request = edge_api::bed::PlacePatient { patient: Some("berta".to_owned()), since_ms: None };
     ward.ask(edge_core::Command::PlacePatient { bed: "2".to_owned(), request });
     ward.pass_ms(5);
     ward.bytes(1, "ox-1", PLX, &plx(99, 70));

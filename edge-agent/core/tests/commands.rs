@@ -85,7 +85,7 @@ fn two_commands_about_one_bed_are_judged_one_after_the_other() {
     ward.hold = true;
     let place = |patient: &str| Command::PlacePatient {
         bed: "3".to_owned(),
-        request: edge_api::bed::PlacePatient { patient: Some(patient.to_owned()) },
+        request: edge_api::bed::PlacePatient { patient: Some(patient.to_owned()), since_ms: None },
     };
     let first = ward.ask(place("berta"));
     let second = ward.ask(observe("3", "berta", &[("temperature", "38.0", "Cel")]));
@@ -126,7 +126,7 @@ fn commands_past_the_limit_are_told_to_wait_and_after_a_stop_to_come_back() {
     ward.hold = true;
     let place = |patient: &str| Command::PlacePatient {
         bed: "3".to_owned(),
-        request: edge_api::bed::PlacePatient { patient: Some(patient.to_owned()) },
+        request: edge_api::bed::PlacePatient { patient: Some(patient.to_owned()), since_ms: None },
     };
     ward.ask(place("ana"));
     ward.ask(place("berta"));

@@ -109,7 +109,7 @@ fn a_command_the_store_keeps_refusing_is_answered_and_samples_go_on() {
     ward.hold = true;
     let id = ward.ask(edge_core::Command::PlacePatient {
         bed: "3".to_owned(),
-        request: edge_api::bed::PlacePatient { patient: Some("berta".to_owned()) },
+        request: edge_api::bed::PlacePatient { patient: Some("berta".to_owned()), since_ms: None },
     });
     ward.bytes(1, "ox-1", PLX, &plx(95, 70));
     for _ in 0..3 {
@@ -305,7 +305,7 @@ fn a_tail_is_cut_early_before_it_grows_past_its_limit() {
     let mut ward = ward();
     ward.connect(2, "mon-1");
     let block = dri_ecg(&vec![5; 2_000]);
-    for _ in 0..70 {
+    for _ in 0..100 {
         ward.bytes(2, "mon-1", Channel::Stream, &block);
     }
     assert!(ward.sealed.iter().any(|(_, s)| s.is_waves()));
@@ -430,7 +430,7 @@ proptest! {
                     link += 3;
                 }
                 Step::Place(in_bed) => {
-                    let request = edge_api::bed::PlacePatient { patient: in_bed.then(|| "ana".to_owned()) };
+                    let request = edge_api::bed::PlacePatient { patient: in_bed.then(|| "ana".to_owned()), since_ms: None };
                     ward.ask(edge_core::Command::PlacePatient { bed: "2".to_owned(), request });
                 }
                 Step::Hold => ward.hold = true,
@@ -459,5 +459,67 @@ proptest! {
         ward.pass_ms(2_000);
         prop_assert!(ward.log.contains(&Effect::Stopped));
         ward.check_nothing_lost_or_doubled();
+    }
+}
+
+#[test]
+fn on_a_full_disk_values_are_shown_as_not_saved_nothing_is_acknowledged_and_then_all_of_it_is_saved() {
+    let mut ward = ward();
+    ward.connect(1, "net-1");
+    ward.connect(2, "ox-1");
+    ward.hold = true;
+    ward.bytes(2, "ox-1", PLX, &plx(95, 70));
+    ward.refuse_as(true, "the disk is full", 1_000);
+    let saving = ward.ward().saving;
+    assert!(saving.stopped_ms.is_some() && saving.problem.is_some_and(|problem| problem.contains("disk is full")));
+    assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("95"), "refused, and shown");
+    // What comes while nothing is saved is shown as it comes.
+    ward.bytes(2, "ox-1", PLX, &plx(94, 70));
+    assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("94"));
+    ward.bytes(1, "net-1", Channel::Stream, &oru("m1", "20251124160001", &[SPO2]));
+    ward.pass_ms(1_000);
+    ward.refuse_as(true, "the disk is full", 1_000);
+    assert!(ward.sends().is_empty(), "acknowledged what is not saved");
+    let told = ward.lives().iter().filter(|message| matches!(message, edge_api::live::LiveMessage::Saving(_))).count();
+    assert_eq!(told, 1, "told once");
+    ward.hold = false;
+    ward.pass_ms(1_000);
+    assert_eq!(ward.ward().saving, edge_api::saving::SavingView::default());
+    assert_eq!(ward.sends().len(), 1);
+    assert_eq!(ward.charted_values("ana", Code::SPO2).len(), 3);
+    ward.bytes(2, "ox-1", PLX, &plx(93, 70));
+    assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("93"));
+}
+
+#[test]
+fn a_command_on_a_full_disk_is_refused_as_such() {
+    let mut ward = ward();
+    ward.register("berta", json!({}));
+    ward.hold = true;
+    let id = ward.ask(observe("2", "ana", &[("temperature", "37.2", "Cel")]));
+    for _ in 0..3 {
+        ward.refuse_as(true, "the disk is full", 1_000);
+        ward.pass_ms(1_000);
+    }
+    assert!(matches!(ward.answer_to(id), Some(Err(CommandError::DiskFull { .. }))), "{:?}", ward.answer_to(id));
+}
+
+#[test]
+fn who_is_answered_that_a_patient_is_placed_finds_them_on_the_board() {
+    let mut ward = ward();
+    for patient in ["berta", "carl", "ana"] {
+        if patient != "ana" {
+            ward.register(patient, json!({}));
+        }
+        ward.log.clear();
+        ward.place("2", Some(patient)).expect("placed");
+        let reply = ward.log.iter().position(|effect| matches!(effect, Effect::Reply { .. })).expect("a reply");
+        let shown = ward.log[..reply].iter().any(|effect| match effect {
+            Effect::Live(edge_core::LiveEvent::Message(message)) => {
+                matches!(message.as_ref(), edge_api::live::LiveMessage::Bed(bed) if bed.bed == "2" && bed.patient.as_ref().is_some_and(|p| p.id == patient))
+            }
+            _ => false,
+        });
+        assert!(shown, "{patient}: the answer came before the board knew");
     }
 }

@@ -20,7 +20,7 @@ use protocol::{Commit, Committed, Draft, Entropy, Replica, Store, Where};
 use record::code::Code;
 use record::id::{DeviceId, ReplicaId, RunId};
 use record::ledger::{Act, Identity};
-use record::series::{Boot, Frame, Segment, decode_tick};
+use record::series::{Boot, Frame, Segment};
 use record::time::{Monotonic, Now, Timestamp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,8 +169,13 @@ impl Ward {
 
     /// Refuses the waiting commit.
     pub fn refuse(&mut self, reason: &str, retry_ms: u64) {
+        self.refuse_as(false, reason, retry_ms);
+    }
+
+    /// The same, saying whether the disk is full.
+    pub fn refuse_as(&mut self, full: bool, reason: &str, retry_ms: u64) {
         let (token, _) = self.waiting.take().expect("a commit");
-        self.handle(Input::CommitFailed { token, reason: reason.to_owned(), retry_ms });
+        self.handle(Input::CommitFailed { token, full, reason: reason.to_owned(), retry_ms });
     }
 
     pub fn tick_us(&mut self, us: i64) {
@@ -244,7 +249,10 @@ impl Ward {
     }
 
     pub fn place(&mut self, bed: &str, patient: Option<&str>) -> Result<CommandReply, CommandError> {
-        self.command(Command::PlacePatient { bed: bed.to_owned(), request: PlacePatient { patient: patient.map(str::to_owned) } })
+        self.command(Command::PlacePatient {
+            bed: bed.to_owned(),
+            request: PlacePatient { patient: patient.map(str::to_owned), since_ms: None },
+        })
     }
 
     pub fn attach(&mut self, bed: &str, device: &str, may_move: bool) -> Result<CommandReply, CommandError> {
@@ -321,7 +329,8 @@ impl Ward {
 
     pub fn journal(&mut self) -> Vec<u64> {
         let mut tx = self.store.begin().expect("begin");
-        tx.ticks().expect("ticks").into_iter().map(|(id, _)| id).collect()
+        let ids: BTreeSet<u64> = [false, true].into_iter().flat_map(|w| tx.ticks(w, 0).expect("ticks")).map(|(id, _)| id).collect();
+        ids.into_iter().collect()
     }
 
     /// Every sample of durable ticks must lie in exactly one segment.
@@ -393,13 +402,15 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
             version: d.version,
         })
         .collect();
-    let ticks = tx.ticks().expect("ticks").into_iter().map(|(id, bytes)| (id, decode_tick(&bytes).expect("tick"))).collect();
+    let mut ticks: Vec<_> = [false, true].into_iter().flat_map(|waves| tx.ticks(waves, 0).expect("ticks")).collect();
+    ticks.sort_by_key(|(id, _)| *id);
     Recovered {
         bindings: tx.bindings().expect("bindings"),
         patients,
         scopes: tx.scopes().expect("scopes").into_iter().filter_map(|s| Some((s.patient?, s.id))).collect(),
         devices,
         alerts,
+        closed: Vec::new(),
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
