@@ -11,6 +11,10 @@ pub const SITES: &str = "/api/v1/sites";
 pub const REVOKE: &str = "/api/v1/sites/{site}/revoke";
 /// Path of the list of [`IncidentView`].
 pub const INCIDENTS: &str = "/api/v1/incidents";
+/// Path that closes an incident.
+pub const CLOSE: &str = "/api/v1/incidents/{id}/close";
+/// Path of [`StateView`].
+pub const STATE: &str = "/api/v1/sites/{site}/state";
 
 /// The whole fleet as of one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
@@ -137,14 +141,67 @@ pub struct RevokeSite {
 /// Something that must not pass unnoticed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IncidentView {
+    /// What it is called by.
+    pub id: String,
     /// Site.
     pub site: String,
-    /// `digest-differs`, `fork`, `clone`, `broken-chain`, `unreadable-payload`, `revoked-writes`.
+    /// `digest-differs`, `fork`, `clone`, `broken-chain`, `unreadable-payload`, `absent-payload`, `revoked-writes`, `shed`, `state-differs`.
     pub kind: String,
     /// What and where, without patient data.
     pub detail: String,
     /// First seen, ms since 1970.
     pub at_ms: i64,
+    /// Who closed it; absent while it is open.
+    pub closed: Option<ClosingView>,
+}
+
+/// That somebody has looked at an incident.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ClosingView {
+    /// When, ms since 1970.
+    pub at_ms: i64,
+    /// User name.
+    pub by: String,
+    /// Why nothing is left to do.
+    pub reason: String,
+}
+
+/// Closes an incident.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseIncident {
+    /// Why nothing is left to do.
+    pub reason: String,
+}
+
+/// What the documents shared with a site show here, and whether the site shows the same.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StateView {
+    /// When this was worked out, ms since 1970.
+    pub as_of_ms: i64,
+    /// The set digest of the entries shared, hex.
+    pub set: String,
+    /// The state digest of the documents, `<policy version>:<hex>`; absent after an erasure, when states cannot be compared.
+    pub state: Option<String>,
+    /// Documents in it.
+    pub documents: u64,
+    /// What the site last said of itself: `<policy version>:<hex>` as of the same set; absent if it has not, or of another set.
+    pub site_state: Option<String>,
+    /// `equal`, `differs`, `other-policy`, `other-set`, `not-said`, `erased`.
+    pub comparison: String,
+}
+
+/// Path to which a site says what it shows; it shows its certificate.
+pub const SITE_STATE: &str = "/sync/v1/state";
+
+/// What a site shows.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShownState {
+    /// Its set digest over what it shares with the hub, hex.
+    pub set: String,
+    /// Its state digest as of that set, `<policy version>:<hex>`; absent where states cannot be compared.
+    pub state: Option<String>,
 }
 
 /// The fleet.
@@ -159,6 +216,14 @@ pub fn add() {}
 #[utoipa::path(post, operation_id = "revokeSite", path = REVOKE, params(("site" = String, Path)), request_body = RevokeSite, responses((status = 200, body = SiteRow)))]
 pub fn revoke() {}
 
-/// Open incidents, newest first.
+/// What is shown of a site's record.
+#[utoipa::path(get, operation_id = "getSiteState", path = STATE, params(("site" = String, Path)), responses((status = 200, body = StateView)))]
+pub fn state() {}
+
+/// Closes an incident; it stays in the list.
+#[utoipa::path(post, operation_id = "closeIncident", path = CLOSE, params(("id" = String, Path)), request_body = CloseIncident, responses((status = 200, body = IncidentView)))]
+pub fn close() {}
+
+/// Incidents, the open ones first, newest first.
 #[utoipa::path(get, operation_id = "listIncidents", path = INCIDENTS, responses((status = 200, body = Vec<IncidentView>)))]
 pub fn incidents() {}

@@ -8,6 +8,8 @@ pub mod code;
 pub mod enrol;
 pub mod fleet;
 pub mod live;
+pub mod patient;
+pub mod quarantine;
 
 use utoipa::OpenApi;
 
@@ -18,6 +20,21 @@ use utoipa::OpenApi;
         title = "Lamplight hub",
         description = "Watches many sites. All routes but health, FHIR metadata, sign-in and enrolment need a session."
     ),
-    paths(fleet::get, fleet::add, fleet::revoke, fleet::incidents, alert::acknowledge, enrol::post)
+    paths(
+        fleet::get,
+        fleet::add,
+        fleet::revoke,
+        fleet::state,
+        fleet::incidents,
+        fleet::close,
+        patient::transfer,
+        patient::transfers,
+        patient::erase,
+        patient::erasures,
+        quarantine::list,
+        quarantine::accept,
+        alert::acknowledge,
+        enrol::post
+    )
 )]
 pub struct Document;

@@ -39,9 +39,11 @@ pub struct Status {
 
 impl Status {
     /// A session has begun: what the site says of itself.
-    pub fn opened(&mut self, now: Timestamp, version: &str, waiting: u64, oldest: Option<Timestamp>) {
+    pub fn opened(&mut self, now: Timestamp, version: Option<&str>, waiting: u64, oldest: Option<Timestamp>) {
         self.seen = Some(now);
-        self.version = Some(version.chars().take(64).collect());
+        if let Some(version) = version {
+            self.version = Some(version.chars().take(64).collect());
+        }
         self.waiting = Some(waiting);
         self.waiting_since = oldest;
     }
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn equal_digests_empty_the_queue_and_unequal_ones_leave_it() {
         let mut status = Status::default();
-        status.opened(SEEN, "0.1.0", 7, Some(SEEN));
+        status.opened(SEEN, Some("0.1.0"), 7, Some(SEEN));
         status.closed(SEEN, false);
         assert_eq!((status.waiting, status.equal), (Some(7), Some(false)));
         status.closed(SEEN, true);

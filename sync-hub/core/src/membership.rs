@@ -60,7 +60,7 @@ impl Revocation {
     pub fn incident(&self, site: &SiteName, author: ReplicaId, now: Timestamp) -> Incident {
         let entries: u64 = self.heads.iter().map(|head| head.next).sum();
         let detail = format!("{site} goes on writing although its membership ended at {}; {entries} entries were accepted before", self.at);
-        Incident { author, kind: "revoked-writes".to_owned(), detail, at: now }
+        Incident { author, kind: "revoked-writes".to_owned(), detail, at: now, closed: None }
     }
 }
 

@@ -5,12 +5,12 @@
 //! is the fleet's list, looked at with each request, not a date that a clinic without a network would miss.
 
 use anyhow::{Context, anyhow, bail};
-use hub_core::site::SiteName;
+use hub_core::enrolment::Member;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
-use record::id::{Hash, ReplicaId};
+use record::id::Hash;
 use record::ledger::entry::sha256;
 use record::time::Timestamp;
 use rustls::RootCertStore;
@@ -146,19 +146,24 @@ impl Authority {
         Ok((vec![certificate, self.certificate.clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into())))
     }
 
-    /// Signs a site's request. Of the request only the key is used: the name is ours to say.
+    /// Signs a site's request. Of the request only the key is used: the name is ours to say. The certificate also names the
+    /// replica and its proven X25519 key, so that boxes of one clinic can know each other with no hub in reach; it has no
+    /// host name, so that no site can pass for the hub.
     ///
     /// # Errors
     /// The request is too long, cannot be read, or is not signed by its key.
-    pub fn sign(&self, csr_pem: &str, site: &SiteName, replica: ReplicaId, serial: [u8; 16], now: Timestamp) -> anyhow::Result<Issued> {
+    pub fn sign(&self, csr_pem: &str, member: &Member, serial: [u8; 16], now: Timestamp) -> anyhow::Result<Issued> {
         if csr_pem.len() > CSR_MAX {
             bail!("a certificate request has at most {CSR_MAX} bytes");
         }
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem)?;
         let mut params = CertificateParams::default();
-        params.distinguished_name = common_name(site.as_str());
-        params.subject_alt_names = vec![SanType::URI(format!("lamplight:replica:{replica}").as_str().try_into()?)];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.distinguished_name = common_name(member.site.as_str());
+        let names = [format!("lamplight:replica:{}", member.replica), format!("lamplight:seal:{}", hex::encode(member.seal_key))];
+        for name in names {
+            params.subject_alt_names.push(SanType::URI(name.as_str().try_into()?));
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // Positive and never empty, as X.509 has it.
         let serial: Vec<u8> = std::iter::once(0x40).chain(serial).collect();
@@ -270,14 +275,22 @@ mod tests {
         let mut asked = CertificateParams::new(vec!["riverside".to_owned()]).expect("params");
         asked.distinguished_name = common_name("riverside");
         let csr = asked.serialize_request(&KeyPair::generate().expect("key")).expect("request").pem().expect("pem");
-        let site = "hillside".parse().expect("name");
-        let issued = authority.sign(&csr, &site, ReplicaId([0xab; 32]), [9; 16], NOW).expect("signed");
+        let member = Member {
+            site: "hillside".parse().expect("name"),
+            replica: record::id::ReplicaId([0xab; 32]),
+            seal_key: [0xcd; 32],
+            version: "0.1.0".to_owned(),
+        };
+        let issued = authority.sign(&csr, &member, [9; 16], NOW).expect("signed");
         let der = CertificateDer::from_pem_slice(issued.pem.as_bytes()).expect("pem");
         assert_eq!(fingerprint(&der), issued.fingerprint);
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("certificate");
         assert_eq!(certificate.subject().to_string(), "CN=hillside");
         let names = format!("{:?}", certificate.subject_alternative_name().expect("extension").expect("names").value);
-        assert!(names.contains("lamplight:replica:abab") && !names.contains("riverside"), "{names}");
-        assert!(authority.sign("no request", &site, ReplicaId([0; 32]), [9; 16], NOW).is_err());
+        assert!(
+            names.contains("lamplight:replica:abab") && names.contains("lamplight:seal:cdcd") && !names.contains("riverside"),
+            "{names}"
+        );
+        assert!(authority.sign("no request", &member, [9; 16], NOW).is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! The command line.
 
 use crate::config::Config;
-use crate::{commands, run, users};
+use crate::{bundles, commands, run, users};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use web::accounts::Role;
+use web::bundles::spool::Ask;
 
 /// Watches many Lamplight sites.
 #[derive(Parser, Debug)]
@@ -38,6 +39,25 @@ enum Command {
     Restore {
         /// A directory made by `backup`.
         from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Makes a ledger bundle for a site, sealed and signed: what it has not said it has.
+    Export {
+        /// For which site.
+        #[arg(long)]
+        site: String,
+        /// The file to make.
+        #[arg(long)]
+        bundle: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Takes in a ledger bundle that a site made.
+    Import {
+        /// The file.
+        #[arg(long)]
+        bundle: PathBuf,
         #[command(flatten)]
         place: Place,
     },
@@ -119,6 +139,8 @@ impl Cli {
             Command::Verify(place) => commands::verify(&place.load()?),
             Command::Backup { to, place } => commands::backup(&place.load()?, &to),
             Command::Restore { from, place } => commands::restore(&place.load()?, &from),
+            Command::Export { site, bundle, place } => bundles::command(&place.load()?, &Ask::Export { site: Some(site) }, &bundle),
+            Command::Import { bundle, place } => bundles::command(&place.load()?, &Ask::Import, &bundle),
             Command::Openapi => commands::openapi(),
         }
     }

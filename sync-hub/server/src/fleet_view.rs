@@ -3,12 +3,14 @@
 use crate::hub::Hub;
 use crate::register::SiteRow;
 use crate::{VERSION, clock};
-use hub_api::fleet::{FleetView, IncidentView};
+use hub_api::fleet::{ClosingView, FleetView, IncidentView};
 use hub_core::fleet::{Facts, Held};
 use hub_core::site::SiteName;
+use protocol::replica::CommitError;
 use protocol::store::Incident;
 use protocol::{Store, StoreError};
 use record::id::ReplicaId;
+use record::ledger::Act;
 use record::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,7 +69,9 @@ pub async fn fleet(hub: &Arc<Hub>) -> Result<FleetView, ViewError> {
         for (replica, held) in &mut held {
             held.newest = newest.get(replica).copied();
             held.alerts = alerts.of(*replica);
-            held.incidents = u32::try_from(incidents.iter().filter(|incident| incident.author == *replica).count()).unwrap_or(u32::MAX);
+            held.incidents =
+                u32::try_from(incidents.iter().filter(|incident| incident.author == *replica && incident.closed.is_none()).count())
+                    .unwrap_or(u32::MAX);
         }
     }
 
@@ -99,7 +103,7 @@ pub async fn fleet(hub: &Arc<Hub>) -> Result<FleetView, ViewError> {
     })
 }
 
-/// Open incidents, newest first.
+/// Incidents, the open ones first, newest first.
 ///
 /// # Errors
 /// [`ViewError`].
@@ -107,12 +111,16 @@ pub async fn incidents(hub: &Arc<Hub>) -> Result<Vec<IncidentView>, ViewError> {
     let names: BTreeMap<ReplicaId, String> = rows(hub).await?.into_iter().filter_map(|row| Some((row.replica?, row.site))).collect();
     let found = hub.recorder.read(|store| store.begin()?.incidents()).await?;
     let view = |incident: Incident| IncidentView {
+        id: incident.id(),
         site: names.get(&incident.author).cloned().unwrap_or_else(|| incident.author.to_string()),
         kind: incident.kind,
         detail: incident.detail,
         at_ms: incident.at.millis(),
+        closed: incident.closed.map(|closing| ClosingView { at_ms: closing.at.millis(), by: closing.by, reason: closing.reason }),
     };
-    Ok(found.into_iter().map(view).collect())
+    let mut views: Vec<IncidentView> = found.into_iter().map(view).collect();
+    views.sort_by_key(|view| view.closed.is_some());
+    Ok(views)
 }
 
 /// Renews the picture and cuts off whoever no longer belongs, until the program ends.
@@ -124,6 +132,7 @@ pub async fn watch(hub: Arc<Hub>) {
         if let Err(error) = cut_revoked(&hub).await {
             tracing::warn!(%error, "the fleet cannot be read");
         }
+        settle(&hub).await;
         if count % PICTURE_EVERY == 0 {
             let seen = match fleet(&hub).await {
                 Ok(view) => Seen { fleet: Some(view), trouble: None },
@@ -144,6 +153,18 @@ pub async fn watch(hub: Arc<Hub>) {
 pub async fn cut_revoked(hub: &Arc<Hub>) -> Result<(), ViewError> {
     let rows = rows(hub).await?;
     let revoked: BTreeSet<SiteName> = rows.iter().filter(|row| row.revocation.is_some()).filter_map(|row| row.site.parse().ok()).collect();
+    let ended = rows.iter().filter(|row| row.revocation.is_some()).filter_map(|row| row.replica).collect::<Vec<_>>();
+    let noted = hub.recorder.write(move |desk| {
+        for replica in ended {
+            if !desk.replica.has_revoked(replica) {
+                desk.replica.revoke(desk.store, desk.now, desk.entropy, &Act::system(), replica)?;
+            }
+        }
+        Ok::<_, CommitError>(())
+    });
+    if let Err(error) = noted.await? {
+        tracing::error!(%error, "a revocation is not in the ledger yet; it is tried again");
+    }
     hub.revoked.send_if_modified(|known| {
         let changed = **known != revoked;
         if changed {
@@ -152,6 +173,20 @@ pub async fn cut_revoked(hub: &Arc<Hub>) -> Result<(), ViewError> {
         changed
     });
     Ok(())
+}
+
+/// Signs for erasures that others have ordered.
+async fn settle(hub: &Arc<Hub>) {
+    let settled = hub.recorder.write(|desk| desk.replica.settle(desk.store, desk.now, desk.entropy, None, &|_| true)).await;
+    match settled {
+        Ok(Ok(Some(_))) => {
+            if let Err(error) = hub.forget_alerts().await {
+                tracing::warn!(%error, "the open alerts cannot be read");
+            }
+        }
+        Ok(Err(error)) => tracing::error!(%error, "what others' entries ask of this hub cannot be written; it is tried again"),
+        Ok(Ok(None)) | Err(_) => {}
+    }
 }
 
 async fn rows(hub: &Arc<Hub>) -> Result<Vec<SiteRow>, ViewError> {

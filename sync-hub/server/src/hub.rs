@@ -5,6 +5,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::fleet_view::Seen;
 use crate::register::{Fleet, SiteRow};
+use hub_api::fleet::StateView;
 use hub_core::alerts::AlertBoard;
 use hub_core::live::LiveBoard;
 use hub_core::membership::Revocation;
@@ -48,6 +49,7 @@ pub struct Hub {
     live: Mutex<LiveBoard>,
     alerts: Mutex<AlertBoard>,
     connections: Mutex<BTreeMap<SiteName, usize>>,
+    states: Mutex<BTreeMap<ReplicaId, StateView>>,
 }
 
 /// What a hub is made of.
@@ -112,6 +114,7 @@ impl Hub {
             live: Mutex::default(),
             alerts: Mutex::default(),
             connections: Mutex::default(),
+            states: Mutex::default(),
         }
     }
 
@@ -162,6 +165,20 @@ impl Hub {
             alerts.note(site, &id, &resource);
         }
         Ok(())
+    }
+
+    /// Reads the open alerts anew: records have gone, or have come back.
+    ///
+    /// # Errors
+    /// The record cannot be read; alerts that came meanwhile are still shown.
+    pub async fn forget_alerts(&self) -> Result<(), StoreError> {
+        *self.alerts() = AlertBoard::default();
+        self.load_alerts(None).await
+    }
+
+    /// What sites last said they show, compared.
+    pub fn states(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, StateView>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A site has connected over MQTT.

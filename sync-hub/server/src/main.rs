@@ -11,6 +11,7 @@
 //! Start at [`run`], then `hub`, then the table in `routes`.
 
 mod authority;
+mod bundles;
 mod cli;
 mod clock;
 mod commands;

@@ -90,9 +90,8 @@ pub fn enrol(
     let mut enrolled = None;
     let decide = |found: Found<Status, Revocation>| -> Result<Enrolment, RegisterError> {
         let member = enrolment::judge(request, &register(found, hash)?, now)?;
-        let issued = authority
-            .sign(&request.csr_pem, &member.site, member.replica, serial, now)
-            .map_err(|error| RegisterError::Request(format!("{error:#}")))?;
+        let issued =
+            authority.sign(&request.csr_pem, &member, serial, now).map_err(|error| RegisterError::Request(format!("{error:#}")))?;
         enrolled = Some(Enrolled { site: member.site.clone(), certificate_pem: issued.pem });
         Ok(Enrolment {
             site: member.site.to_string(),
@@ -152,7 +151,8 @@ pub fn revoke(
 /// # Errors
 /// The store cannot be read.
 pub fn heads_of(store: &mut dyn Store, replica: ReplicaId) -> Result<Vec<Head>, StoreError> {
-    Ok(store.begin()?.heads()?.into_iter().filter(|head| head.chain.author == replica).collect())
+    let chains = store.begin()?.chains()?;
+    Ok(chains.into_iter().map(|chain| chain.head).filter(|head| head.chain.author == replica).collect())
 }
 
 #[cfg(test)]

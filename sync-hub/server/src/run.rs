@@ -1,6 +1,7 @@
 //! `run`: opens everything, says so in one line, serves until told to stop.
 
 use crate::authority::Authority;
+use crate::bundles::Bundles;
 use crate::config::Config;
 use crate::house::House;
 use crate::hub::{Hub, Parts, WAKES};
@@ -19,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing_subscriber::EnvFilter;
 use utoipa::OpenApi;
+use web::bundles::spool::{self, Work};
 use web::listener::{ConnectionLimits, serve};
 use web::ops::Ready;
 use web::records::Records;
@@ -69,7 +71,10 @@ async fn start(config: Config) -> anyhow::Result<()> {
 
     let broker = Broker::start().await?;
     let (say_hearing, mut hearing) = watch::channel(false);
+    let bundles = Bundles::new(&house, recorder.clone(), Some(Arc::clone(&hub)))?;
+    let work: Work = Arc::new(move |ask, file, told| bundles.work(ask, file, told).map_err(|error| format!("{error:#}")));
     let background = [
+        tokio::spawn(spool::serve(house.data.path().to_owned(), || clock::now().wall, work)),
         tokio::spawn(ear::listen(Arc::clone(&hub), broker.clone(), wakes, say_hearing)),
         tokio::spawn(fleet_view::watch(Arc::clone(&hub))),
         tokio::spawn(drain(Arc::clone(&accounts), recorder.clone())),
@@ -79,7 +84,11 @@ async fn start(config: Config) -> anyhow::Result<()> {
     }
     let door = tokio::spawn(front::serve(mqtt, mqtt_tls, Arc::clone(&hub), broker));
 
-    let router = surface(&hub, accounts, hearing).router(routes::routes(Arc::clone(&hub)));
+    let records = records(&hub);
+    let mut routes = routes::routes(Arc::clone(&hub));
+    let dead_letters = web::dead_letters::routes(recorder.clone(), retried(&hub));
+    routes.signed_in = routes.signed_in.merge(web::conflicts::routes(Arc::clone(&records))).merge(dead_letters);
+    let router = surface(&hub, accounts, hearing, records).router(routes);
     let ready = json!({
         "ready": true, "http": http_at.to_string(), "mqtt": mqtt_at.to_string(), "pid": std::process::id(),
         "ready_ms": clock::now().mono.micros_since(began) / 1000,
@@ -104,12 +113,10 @@ async fn start(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<bool>) -> Surface {
-    let config = &hub.config;
-    let seen = hub.seen.subscribe();
+fn records(hub: &Arc<Hub>) -> Arc<Records> {
     let told = Arc::downgrade(hub);
     let runtime = tokio::runtime::Handle::current();
-    let records = Records {
+    Arc::new(Records {
         recorder: hub.recorder.clone(),
         clock: Arc::new(clock::now),
         program: "sync-hub",
@@ -124,14 +131,34 @@ fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<boo
                 });
             }
         }),
-    };
+    })
+}
+
+/// What a retry of dead letters brought is looked through for alerts.
+fn retried(hub: &Arc<Hub>) -> web::dead_letters::Retried {
+    let told = Arc::downgrade(hub);
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(move |_, accepted| {
+        if let Some(hub) = told.upgrade().filter(|_| !accepted.documents.is_empty() || !accepted.closed.is_empty()) {
+            runtime.spawn(async move {
+                if let Err(error) = hub.forget_alerts().await {
+                    tracing::warn!(%error, "the open alerts cannot be read");
+                }
+            });
+        }
+    })
+}
+
+fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<bool>, records: Arc<Records>) -> Surface {
+    let config = &hub.config;
+    let seen = hub.seen.subscribe();
     Surface {
         clock: Arc::new(clock::now),
         entropy: Arc::new(clock::SystemEntropy),
         accounts: Arc::new(Kept(accounts)),
         sessions: Arc::new(Sessions::default()),
         audit: Arc::new(hub.recorder.clone()),
-        fhir: Arc::new(records),
+        fhir: records,
         live: None,
         ready: Arc::new(Readiness { seen: seen.clone(), hearing }),
         metrics: Arc::new(move || metrics::render(&seen.borrow().clone())),

@@ -3,6 +3,7 @@
 pub mod outcome;
 pub mod request;
 
+use crate::accounts::Role;
 use crate::audit::{Act, Action, Auditor};
 use crate::guard::Presented;
 use crate::listener::Peer;
@@ -25,6 +26,9 @@ pub const BASE: &str = "/fhir/R4";
 pub const FHIR_JSON: &str = "application/fhir+json";
 /// Longest request body, in bytes.
 pub const BODY_MAX: usize = 256 * 1024;
+
+/// Who may write. Whoever may write may read, so that a refusal may name what is there already.
+const WRITES: &[Role] = &[Role::Nurse, Role::Operator, Role::Admin];
 
 /// The program's FHIR.
 pub trait FhirService: Send + Sync + 'static {
@@ -85,6 +89,12 @@ impl Door {
         let session = presented.session().cloned();
         let asked = FhirRequest::read(request, session.clone()).await?;
         let (action, what, base_url) = (action_of(&asked), target_of(&asked), asked.base_url.clone());
+        if let Some(writer) = session.as_ref().filter(|_| matches!(action, Action::Create | Action::Update | Action::Delete))
+            && let Err(refusal) = writer.require_role(WRITES)
+        {
+            self.auditor.note(session.as_ref(), peer.as_ref(), Act::refused(action, what)).await?;
+            return Err(refusal);
+        }
         let reply = self.service.handle(asked).await;
         if !public && !reply.audited {
             let what = if reply.touched.is_empty() { what } else { reply.touched.clone() };
@@ -98,8 +108,10 @@ impl Door {
 
 /// What the interaction does, as the audit trail names it.
 fn action_of(request: &FhirRequest) -> Action {
-    let searching = request.path.last().is_some_and(|last| last == "_search");
+    let searching = request.path.last().is_some_and(|last| matches!(last.as_str(), "_search" | "$match"));
     match request.method {
+        // Of two patients links are changed, none is made.
+        Method::POST if request.path.last().is_some_and(|last| matches!(last.as_str(), "$merge" | "$unmerge")) => Action::Update,
         Method::POST if !searching => Action::Create,
         Method::PUT | Method::PATCH => Action::Update,
         Method::DELETE => Action::Delete,
@@ -110,7 +122,7 @@ fn action_of(request: &FhirRequest) -> Action {
 
 /// `Patient/1` of `Patient/1/_history/2`; `Patient` of a search.
 fn target_of(request: &FhirRequest) -> Vec<String> {
-    let named: Vec<&str> = request.path.iter().take(2).map(String::as_str).filter(|part| !part.starts_with('_')).collect();
+    let named: Vec<&str> = request.path.iter().take(2).map(String::as_str).filter(|part| !part.starts_with(['_', '$'])).collect();
     if named.is_empty() { Vec::new() } else { vec![named.join("/")] }
 }
 

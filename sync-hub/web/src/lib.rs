@@ -15,6 +15,9 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod bundles;
+pub mod conflicts;
+pub mod dead_letters;
 pub mod fhir;
 pub mod given;
 pub mod guard;
@@ -34,6 +37,7 @@ pub mod session;
 pub mod sign_in;
 pub mod site;
 pub mod surface;
+pub mod sync;
 pub mod tls;
 
 pub use surface::{Routes, Surface};

@@ -1,5 +1,7 @@
 //! The OpenAPI document of what is served here; programs pass theirs and `/api/v1/openapi.json` shows both.
 
+use crate::conflicts;
+use crate::dead_letters;
 use crate::ops::{Health, Readiness};
 use crate::problem::ProblemDocument;
 use crate::sign_in;
@@ -10,10 +12,21 @@ use utoipa::{Modify, OpenApi};
 /// Path of the merged document.
 pub const OPENAPI: &str = "/api/v1/openapi.json";
 
-/// Session and operation routes.
+/// Session, conflict and operation routes.
 #[derive(OpenApi)]
 #[openapi(
-    paths(sign_in::post, sign_in::get, sign_in::delete, crate::ops::healthz, crate::ops::readyz, crate::ops::metrics),
+    paths(
+        sign_in::post,
+        sign_in::get,
+        sign_in::delete,
+        conflicts::list,
+        conflicts::settle,
+        dead_letters::list,
+        dead_letters::retry,
+        crate::ops::healthz,
+        crate::ops::readyz,
+        crate::ops::metrics
+    ),
     components(schemas(ProblemDocument, Health, Readiness)),
     modifiers(&Bearer)
 )]

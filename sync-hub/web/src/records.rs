@@ -1,15 +1,18 @@
 //! FHIR over a replica: reads beside the writer, writes through it, the audit note in the very commit of a write.
 
-use crate::fhir::{FhirReply, FhirRequest, FhirService};
+use crate::fhir::{BASE, FhirReply, FhirRequest, FhirService};
 use crate::given::Clock;
+use crate::problem::Problem;
 use crate::recorder::{Desk, Recorder};
+use crate::session::Session;
 use axum::http::{Method, StatusCode};
 use futures_util::future::BoxFuture;
 use protocol::commit::DocumentState;
 use protocol::reader::StoreReader;
 use protocol::replica::CommitError;
 use protocol::{Commit, Draft, Replica, Store, StoreError, Where};
-use record::fhir::{self, Context, Intent, Issue, Outcome, Place, Reply, Step, operation_outcome, written};
+use record::fhir::conflicts::{self, Asked, Choice, Page};
+use record::fhir::{self, Context, Intent, Issue, Outcome, Place, Reader, Reply, Step, Update, operation_outcome, written};
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
 use record::time::Timestamp;
@@ -54,10 +57,38 @@ impl Records {
         let Some(asked) = plain(request) else {
             return refused(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "use GET, POST or PUT; nothing is deleted or patched here");
         };
+        let decide = move |reader: &mut StoreReader<'_>, context: &Context<'_>| fhir::handle(&asked, reader, context);
+        self.decided(Arc::new(decide), writer, base_url).await
+    }
+
+    /// A page of what waits for a choice, and references to what it shows.
+    ///
+    /// # Errors
+    /// 500: the store cannot be read; why is in the log.
+    pub async fn conflicts(&self, asked: Asked) -> Result<(Page, Vec<String>), Problem> {
         let (program, version, now) = (self.program, self.version, (self.clock)().wall);
-        let again = asked.clone();
-        let at = base_url.clone();
-        let read = self.recorder.read(move |store| run(store, &asked, &Context { base_url: &at, now, program, version })).await;
+        let read = self.recorder.read(move |store| {
+            let mut tx = store.begin()?;
+            conflicts::list(&asked, &mut StoreReader(tx.as_mut()), &Context { base_url: BASE, now, program, version })
+        });
+        read.await.map_err(|error| {
+            tracing::error!(%error, "the store failed to list conflicts");
+            Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    }
+
+    /// Carries out a person's choice between concurrent values. A refusal is a reply whose body is an OperationOutcome.
+    pub async fn settle(&self, session: &Session, kind: String, id: String, if_match: Option<String>, choice: Choice) -> FhirReply {
+        let writer = Writer { user: session.user.clone(), session: session.id.clone() };
+        let decide =
+            move |reader: &mut StoreReader<'_>, _: &Context<'_>| conflicts::choose(&kind, &id, if_match.as_deref(), &choice, reader);
+        self.decided(Arc::new(decide), writer, BASE.to_owned()).await
+    }
+
+    async fn decided(&self, decide: Decide, writer: Writer, base_url: String) -> FhirReply {
+        let (program, version, now) = (self.program, self.version, (self.clock)().wall);
+        let (at, again) = (base_url.clone(), Arc::clone(&decide));
+        let read = self.recorder.read(move |store| run(store, &decide, &Context { base_url: &at, now, program, version })).await;
         let outcome = match read {
             Ok(outcome) => outcome,
             Err(error) => return failed(&error),
@@ -69,7 +100,7 @@ impl Records {
     }
 
     /// Asks again inside the writer, so that nothing can change between the check and the write.
-    async fn write(&self, asked: fhir::Request, writer: Writer, base_url: String) -> FhirReply {
+    async fn write(&self, asked: Decide, writer: Writer, base_url: String) -> FhirReply {
         let (program, version) = (self.program, self.version);
         let at = base_url.clone();
         let changed = Arc::clone(&self.changed);
@@ -91,21 +122,24 @@ impl Records {
     }
 }
 
-fn run(store: &mut dyn Store, asked: &fhir::Request, context: &Context<'_>) -> Result<Outcome, StoreError> {
+/// What comes of a request, given the record.
+type Decide = Arc<dyn Fn(&mut StoreReader<'_>, &Context<'_>) -> Result<Outcome, StoreError> + Send + Sync>;
+
+fn run(store: &mut dyn Store, asked: &Decide, context: &Context<'_>) -> Result<Outcome, StoreError> {
     let mut tx = store.begin()?;
-    fhir::handle(asked, &mut StoreReader(tx.as_mut()), context)
+    asked(&mut StoreReader(tx.as_mut()), context)
 }
 
 type Done = (Reply, Vec<String>, Vec<DocumentState>);
 
-fn carry_out(desk: &mut Desk<'_>, asked: &fhir::Request, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
+fn carry_out(desk: &mut Desk<'_>, asked: &Decide, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
     let outcome = run(desk.store, asked, context)?;
     let intent = match outcome.step {
         Step::Reply(reply) => return Ok((reply, outcome.touched, Vec::new())),
         Step::Write(intent) => intent,
     };
     // The new id is chosen here, so that the audit event of the same commit can name it.
-    let (draft, what) = match &intent {
+    let mut drafts: Vec<(Draft, String)> = match &intent {
         Intent::Create { resource_type, resource, place } => {
             let id = record::id::new_resource_id(protocol::entropy::bytes(desk.entropy));
             let mut resource = resource.clone();
@@ -116,24 +150,38 @@ fn carry_out(desk: &mut Desk<'_>, asked: &fhir::Request, writer: &Writer, contex
                 Place::Site | Place::NewPatient => Where::Site,
                 Place::Patient(patient) => Where::Patient(patient.clone()),
             };
-            (Draft::Create { place, resource }, format!("{resource_type}/{id}"))
+            vec![(Draft::Create { place, resource }, format!("{resource_type}/{id}"))]
         }
-        Intent::Update { resource_type, id, elements, if_match } => {
-            let draft = Draft::Update {
-                resource_type: (*resource_type).to_owned(),
-                id: id.clone(),
-                elements: elements.clone(),
-                if_match: if_match.clone(),
-            };
-            (draft, format!("{resource_type}/{id}"))
-        }
+        Intent::Update(update) => vec![drafted(update)],
+        Intent::Together { updates } => updates.iter().map(drafted).collect(),
     };
-    let event = audit_event(context.now, writer, outcome.action, vec![what.clone()]);
+    let what: Vec<String> = drafts.iter().map(|(_, what)| what.clone()).collect();
+    let event = audit_event(context.now, writer, outcome.action, what.clone());
+    drafts.push((Draft::Audit(vec![event]), String::new()));
     let act = Act { user: writer.user.clone(), session: writer.session.clone(), reason: String::new() };
-    let commit = Commit { act, drafts: vec![draft, Draft::Audit(vec![event])], ..Commit::default() };
+    let commit = Commit { act, drafts: drafts.into_iter().map(|(draft, _)| draft).collect(), ..Commit::default() };
     let committed = desk.replica.commit(desk.store, desk.now, desk.entropy, &commit)?;
-    let json = committed.documents.last().map_or(Value::Null, |d| d.json.clone());
-    Ok((written(&intent, &json, context), vec![what], committed.documents))
+    let is_first = |d: &&DocumentState| what.first().is_some_and(|first| *first == format!("{}/{}", d.resource_type, d.id));
+    let json = match (committed.documents.iter().rfind(is_first), &intent) {
+        (Some(document), _) => document.json.clone(),
+        // It was so already: nothing was written.
+        (None, Intent::Update(update)) => {
+            StoreReader(desk.store.begin()?.as_mut()).document(update.resource_type, &update.id)?.unwrap_or_default()
+        }
+        (None, _) => Value::Null,
+    };
+    Ok((written(&intent, &json, context), what, committed.documents))
+}
+
+fn drafted(update: &Update) -> (Draft, String) {
+    let Update { resource_type, id, elements, if_match } = update;
+    let draft = Draft::Update {
+        resource_type: (*resource_type).to_owned(),
+        id: id.clone(),
+        elements: elements.clone(),
+        if_match: if_match.clone(),
+    };
+    (draft, format!("{resource_type}/{id}"))
 }
 
 fn audit_event(at: Timestamp, writer: &Writer, action: &str, what: Vec<String>) -> AuditEvent {
@@ -189,6 +237,7 @@ fn commit_failed(error: &CommitError) -> FhirReply {
     let (status, code) = match error {
         CommitError::UnknownPatient(_) | CommitError::UnknownDocument(_) => (StatusCode::NOT_FOUND, "not-found"),
         CommitError::Exists(_) => (StatusCode::CONFLICT, "duplicate"),
+        CommitError::Closed(_) => (StatusCode::GONE, "deleted"),
         CommitError::Version { .. } => (StatusCode::PRECONDITION_FAILED, "conflict"),
         CommitError::Document(_) | CommitError::Seal(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
         CommitError::Resource(_) | CommitError::Content(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),

@@ -1,11 +1,10 @@
 //! Acknowledging an alert from the hub: an entry in the patient's scope, which the site takes with its next sync.
 
-use super::stopped;
+use super::{stopped, wake};
 use crate::hub::{ALERT, Hub};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hub_api::alert::AlertAcknowledged;
-use hub_core::site::SiteName;
 use protocol::commit::DocumentState;
 use protocol::replica::CommitError;
 use protocol::{Commit, Draft};
@@ -13,7 +12,6 @@ use record::id::{ReplicaId, ResourceId};
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
 use web::accounts::Role;
 use web::problem::Problem;
 use web::recorder::Desk;
@@ -65,19 +63,6 @@ fn write(desk: Desk<'_>, alert: ResourceId, session: &Session) -> Result<Written
     let committed = desk.replica.commit(desk.store, desk.now, desk.entropy, &commit)?;
     let state = committed.documents.into_iter().find(|document| document.resource_type == ALERT && document.id == alert);
     Ok((desk.replica.creator_of(held.scope), state))
-}
-
-/// Tells the site that there is something for it. Only a courtesy: it syncs by itself too.
-async fn wake(hub: &Arc<Hub>, replica: ReplicaId) {
-    let at = Arc::clone(hub);
-    let rows = spawn_blocking(move || at.fleet().sites()).await;
-    let Ok(Ok(rows)) = rows else { return };
-    let name = rows.into_iter().find(|row| row.replica == Some(replica)).and_then(|row| row.site.parse::<SiteName>().ok());
-    if let Some(name) = name
-        && hub.wake.try_send(name).is_err()
-    {
-        tracing::debug!("too many sites wait to be woken");
-    }
 }
 
 fn unknown(id: &str) -> Problem {

@@ -1,15 +1,16 @@
 //! The operator's page: the fleet, adding and revoking sites, incidents.
 
-use super::stopped;
+use super::{reason_fits, stopped};
 use crate::clock;
 use crate::fleet_view::{self, ViewError};
 use crate::hub::Hub;
 use crate::register::{self, RegisterError};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use hub_api::fleet::{AddSite, FleetView, IncidentView, RevokeSite, SiteCode, SiteRow};
+use hub_api::fleet::{AddSite, CloseIncident, FleetView, IncidentView, RevokeSite, SiteCode, SiteRow};
 use hub_core::membership::RevokeRefusal;
 use protocol::StoreError;
+use protocol::store::Closing;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use web::accounts::Role;
@@ -29,6 +30,34 @@ pub async fn get(State(hub): State<Arc<Hub>>, session: Session) -> Result<axum::
 pub async fn incidents(State(hub): State<Arc<Hub>>, session: Session) -> Result<axum::Json<Vec<IncidentView>>, Problem> {
     session.require_role(&LOOKS)?;
     fleet_view::incidents(&hub).await.map(axum::Json).map_err(|error| unseen(&error))
+}
+
+pub async fn close(
+    State(hub): State<Arc<Hub>>,
+    session: Session,
+    Path(id): Path<String>,
+    Json(asked): Json<CloseIncident>,
+) -> Result<(Disclosed, axum::Json<IncidentView>), Problem> {
+    session.require_role(&CHANGES)?;
+    reason_fits(&asked.reason)?;
+    let (wanted, by) = (id.clone(), session.user);
+    let closed = hub.recorder.write(move |desk| {
+        let mut tx = desk.store.begin()?;
+        let Some(incident) = tx.incidents()?.into_iter().find(|incident| incident.id() == wanted) else { return Ok(false) };
+        if incident.closed.is_none() {
+            tx.close_incident(&incident, &Closing { at: desk.now.wall, by, reason: asked.reason.trim().to_owned() })?;
+            tx.commit()?;
+        }
+        Ok::<_, StoreError>(true)
+    });
+    let known = closed.await.map_err(|_| stopped())?.map_err(|error| unseen(&error.into()))?;
+    let all = if known { fleet_view::incidents(&hub).await.map_err(|error| unseen(&error))? } else { Vec::new() };
+    let unknown = || {
+        let shown: String = id.chars().take(64).collect();
+        Problem::new(StatusCode::NOT_FOUND, "unknown-incident", format!("no incident {shown} is known here"))
+    };
+    let view = all.into_iter().find(|incident| incident.id == id).ok_or_else(unknown)?;
+    Ok((Disclosed(Act::done(Action::Update, vec![format!("Incident/{id}")])), axum::Json(view)))
 }
 
 pub async fn add(

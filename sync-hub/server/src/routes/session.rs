@@ -6,24 +6,27 @@ use crate::hub::{Hub, Stranger};
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::StoreError;
-use protocol::session::{SessionError, answer};
-use protocol::wire::{self, Reply, Request, WireError};
+use protocol::session::SessionError;
+use protocol::wire::{self, WireError};
 use record::id::Hash;
 use record::time::Timestamp;
 use std::sync::Arc;
 use web::listener::Peer;
 use web::problem::Problem;
 use web::recorder::{Busy, Desk};
+use web::sync;
 
 /// Why a message was not answered.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
     #[error(transparent)]
     Stranger(#[from] Stranger),
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]
@@ -39,16 +42,12 @@ pub async fn post(
     let certificate = peer
         .certificate
         .ok_or_else(|| Problem::unauthorized("no-certificate", "a sync session needs the client certificate that enrolment gives"))?;
-    if headers.get(CONTENT_TYPE).is_none_or(|kind| kind != wire::CONTENT_TYPE) {
-        let detail = format!("send Content-Type: {}", wire::CONTENT_TYPE);
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
-    }
-    let request: Request = wire::decode(&body).map_err(unreadable)?;
+    sync::check(&headers, &body)?;
     let fingerprint = fingerprint(&certificate);
     let recorder = hub.recorder.clone();
-    let answered = recorder.write(move |desk| one(&hub, desk, &fingerprint, request)).await;
+    let answered = recorder.write(move |desk| one(&hub, desk, &fingerprint, &body)).await;
     match answered {
-        Ok(Ok(reply)) => Ok(([(CONTENT_TYPE, wire::CONTENT_TYPE)], wire::encode(&reply)).into_response()),
+        Ok(Ok(reply)) => Ok(([(CONTENT_TYPE, wire::CONTENT_TYPE)], reply).into_response()),
         Ok(Err(error)) => Err(refused(&error)),
         Err(busy @ Busy::Full) => Err(Problem::unavailable("busy", busy.to_string())),
         Err(Busy::Stopped) => Err(stopped()),
@@ -56,11 +55,12 @@ pub async fn post(
 }
 
 /// Runs on the recorder, so that a membership that has ended has ended for every message after.
-fn one(hub: &Hub, desk: Desk<'_>, certificate: &Hash, request: Request) -> Result<Reply, Unanswered> {
+fn one(hub: &Hub, desk: Desk<'_>, certificate: &Hash, body: &[u8]) -> Result<Vec<u8>, Unanswered> {
+    let me = desk.replica.id();
     let caller = match hub.caller(certificate) {
         Err(Stranger::Revoked(site, revocation)) => {
-            if matches!(request, Request::Push(_))
-                && let Some(author) = hub.fleet().site(site.as_str())?.and_then(|row| row.replica)
+            if let Some(author) = hub.fleet().site(site.as_str())?.and_then(|row| row.replica)
+                && wire::decode(body, author, me).is_ok_and(|message| !message.stretches.is_empty() || !message.parts.is_empty())
             {
                 let mut tx = desk.store.begin()?;
                 tx.put_incident(&revocation.incident(&site, author, desk.now.wall))?;
@@ -70,40 +70,40 @@ fn one(hub: &Hub, desk: Desk<'_>, certificate: &Hash, request: Request) -> Resul
         }
         other => other?,
     };
-    let (reply, learned) = answer(desk.replica, desk.store, desk.now, caller.replica, request)?;
+    let message = wire::decode(body, caller.replica, me)?;
+    let (reply, learned) = desk.replica.answer(desk.store, desk.now, caller.replica, &message)?;
     for refused in &learned.accepted.refused {
         tracing::warn!(site = %caller.site, chain = ?refused.chain, reason = refused.reason, "a stretch was refused");
     }
     hub.note_alerts(caller.replica, &learned.accepted.documents);
     let mut status = caller.row.status;
     let now = desk.now.wall;
-    if let Some((program, waiting, oldest)) = &learned.status {
-        status.opened(now, program, *waiting, oldest.map(Timestamp));
+    if let Some(opening) = &learned.opening {
+        status.opened(
+            now,
+            opening.program.as_deref(),
+            opening.waiting,
+            opening.oldest_s.map(|s| Timestamp::from_millis(s.saturating_mul(1000))),
+        );
     }
-    if let Some(equal) = learned.equal {
-        status.closed(now, equal);
+    // While entries are still on their way the sets differ and nothing is wrong.
+    let over = !reply.more && !message.more && reply.wants.is_empty() && message.wants.is_empty();
+    if learned.equal || over {
+        status.closed(now, learned.equal);
     }
-    if learned.status.is_some() || learned.equal.is_some() {
+    if learned.opening.is_some() || learned.equal || over {
         hub.fleet().put_status(caller.site.as_str(), &status)?;
     }
-    Ok(reply)
-}
-
-fn unreadable(error: WireError) -> Problem {
-    match error {
-        WireError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
-        WireError::Version(_) => Problem::bad_request("sync-version", error.to_string()),
-        WireError::Unreadable => Problem::bad_request("unreadable", error.to_string()),
-    }
+    Ok(wire::encode(&reply, me, caller.replica))
 }
 
 fn refused(error: &Unanswered) -> Problem {
     match error {
         Unanswered::Stranger(Stranger::Unknown) => Problem::unauthorized("unknown-certificate", error.to_string()),
         Unanswered::Stranger(Stranger::Revoked(..)) => Problem::forbidden("revoked", error.to_string()),
-        Unanswered::Session(SessionError::WrongSite) => Problem::new(StatusCode::CONFLICT, "wrong-site", error.to_string()),
-        Unanswered::Session(SessionError::Receipt | SessionError::OutOfTurn) => Problem::bad_request("out-of-turn", error.to_string()),
-        Unanswered::Session(SessionError::Store(_)) | Unanswered::Store(_) | Unanswered::Stranger(Stranger::Store(_)) => {
+        Unanswered::Wire(error) => sync::unreadable(error),
+        Unanswered::Session(error) => sync::unanswered(error),
+        Unanswered::Store(_) | Unanswered::Stranger(Stranger::Store(_)) => {
             tracing::error!(%error, "a sync message was not answered");
             Problem::unavailable("store", "the hub cannot write: nothing of this message was kept")
         }

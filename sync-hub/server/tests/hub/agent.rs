@@ -4,10 +4,10 @@ use crate::program::{Hub, Place};
 use hub_api::enrol::{ENROL, EnrolRequest, EnrolResponse, PROOF_PURPOSE, proof_bytes};
 use protocol::conformance::Counting;
 use protocol::memory::MemoryStore;
-use protocol::session::{Caller, Step, Summary};
-use protocol::wire::{self, CONTENT_TYPE, Reply, Request};
-use protocol::{Commit, Draft, Peer, Replica, Store, Where};
-use record::id::{ResourceId, RunId};
+use protocol::session::{Session, Step, Summary};
+use protocol::wire::{self, CONTENT_TYPE, Message};
+use protocol::{Commit, Draft, Peer, PeerRole, Replica, Store, Where};
+use record::id::{ReplicaId, ResourceId, RunId};
 use record::ledger::{Act, Identity, Stretch};
 use record::time::{Now, Timestamp};
 use rustls::pki_types::pem::PemObject;
@@ -67,7 +67,7 @@ impl Agent {
         let mut replica = Replica::open(&mut store, identity, RunId([seed; 8]), "test/1", now, &mut entropy).unwrap();
         let mut seal_public = [0; 32];
         hex::decode_to_slice(&enrolled.hub_seal_key, &mut seal_public).unwrap();
-        let peer = Peer { replica: enrolled.hub_replica.parse().unwrap(), seal_public };
+        let peer = Peer { replica: enrolled.hub_replica.parse().unwrap(), seal_public, role: PeerRole::Hub };
         replica.admit(&mut store, now, &mut entropy, peer).unwrap();
         Self { replica, store, enrolled, key, entropy, clock, hub: hub.http }
     }
@@ -109,35 +109,63 @@ impl Agent {
         serde_json::from_str(&document.json).unwrap()
     }
 
-    /// All that the agent has written, by chain.
+    /// All that the agent has written, by chain, with its payloads.
     pub fn stretches(&mut self) -> Vec<Stretch> {
         let heads = self.replica.shared_heads(self.replica.id());
         let mut tx = self.store.begin().unwrap();
-        heads.into_iter().flat_map(|head| tx.stretches(head.chain, 0, usize::MAX).unwrap()).collect()
+        let mut all: Vec<Stretch> = heads.into_iter().flat_map(|head| tx.stretches(head.chain, 0, usize::MAX).unwrap()).collect();
+        for stretch in &mut all {
+            for (header, payload) in stretch.headers.iter().zip(&mut stretch.payloads) {
+                *payload = tx.entry(header.chain(), header.seq).unwrap().unwrap().payload;
+            }
+        }
+        all
+    }
+
+    /// A message that sends these stretches and says nothing else.
+    pub fn pushing(&self, stretches: Vec<Stretch>) -> Message {
+        Message { stretches, ..Message::default() }
+    }
+
+    /// Where the hub is.
+    pub fn hub(&self) -> std::net::SocketAddr {
+        self.hub
+    }
+
+    /// Its set digest and its state digest over what it shares with the hub.
+    pub fn state(&mut self) -> (String, String) {
+        let hub = self.hub_replica();
+        let state = self.replica.state_digest(&mut self.store, hub).unwrap().unwrap().0;
+        (self.replica.digest(hub).all.to_string(), state.to_string())
+    }
+
+    fn hub_replica(&self) -> ReplicaId {
+        self.enrolled.hub_replica.parse().unwrap()
     }
 
     /// Sends one message; the status and the body.
-    pub async fn send(&self, request: &Request) -> (u16, Vec<u8>) {
+    pub async fn send(&self, message: &Message) -> (u16, Vec<u8>) {
         let post = self.client().post(format!("https://{}{SESSION}", self.hub)).header("content-type", CONTENT_TYPE);
-        let answer = post.body(wire::encode(request)).send().await.unwrap();
+        let answer = post.body(wire::encode(message, self.replica.id(), self.hub_replica())).send().await.unwrap();
         (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
     }
 
-    pub async fn ask(&self, request: &Request) -> Reply {
-        let (status, body) = self.send(request).await;
+    pub async fn ask(&self, message: &Message) -> Message {
+        let (status, body) = self.send(message).await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-        wire::decode(&body).unwrap()
+        wire::decode(&body, self.hub_replica(), self.replica.id()).unwrap()
     }
 
     /// A whole session.
     pub async fn sync(&mut self) -> Summary {
-        let hub = self.enrolled.hub_replica.parse().unwrap();
-        let (mut caller, mut request) = Caller::open(&self.replica, &mut self.store, hub).unwrap();
+        let now = self.now();
+        let hub = self.hub_replica();
+        let (mut session, mut message) = Session::open(&mut self.replica, &mut self.store, now, hub).unwrap();
         for _ in 0..100 {
-            let reply = self.ask(&request).await;
+            let reply = self.ask(&message).await;
             let now = self.now();
-            match caller.handle(&mut self.replica, &mut self.store, now, reply).unwrap() {
-                Step::Ask(next) => request = next,
+            match session.handle(&mut self.replica, &mut self.store, now, &reply).unwrap() {
+                Step::Ask(next) => message = *next,
                 Step::Done(summary) => return *summary,
             }
         }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod enrolment;
+mod keeping;
 mod live;
 mod operation;
 mod program;

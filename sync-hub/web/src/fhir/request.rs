@@ -26,7 +26,7 @@ pub struct FhirRequest {
     pub path: Vec<String>,
     /// Query pairs in order, decoded; those of a `_search` form follow.
     pub query: Vec<(String, String)>,
-    /// Version in `If-Match`, without `W/` and quotes.
+    /// `If-Match`, as sent.
     pub if_match: Option<String>,
     /// Criteria in `If-None-Exist`.
     pub if_none_exist: Option<String>,
@@ -61,8 +61,7 @@ impl FhirRequest {
         let path = path(request.uri())?;
         let mut query = pairs(request.uri().query().unwrap_or(""))?;
         check_accept(request.headers(), &query)?;
-        let if_match =
-            header(request.headers(), IF_MATCH.as_str()).map(|text| text.trim().trim_start_matches("W/").trim_matches('"').to_owned());
+        let if_match = header(request.headers(), IF_MATCH.as_str());
         let if_none_exist = header(request.headers(), "if-none-exist");
         let prefer = header(request.headers(), "prefer");
         let base_url = base_url(&request);
