@@ -74,6 +74,12 @@ impl Board {
         ward
     }
 
+    /// What keeps everything from being saved, if anything does.
+    #[must_use]
+    pub fn not_saving(&self) -> Option<String> {
+        lock(&self.ward).saving.problem.clone()
+    }
+
     /// Every device, by id.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceView> {
@@ -170,6 +176,7 @@ fn fold(ward: &mut WardView, message: &LiveMessage) {
             }
         }
         LiveMessage::Sync(sync) => ward.sync = sync.clone(),
+        LiveMessage::Saving(saving) => ward.saving = saving.clone(),
         LiveMessage::Stored(_) => {}
     }
 }

@@ -38,6 +38,12 @@ pub struct Config {
     /// Devices.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// How long data stay here that the hub holds too.
+    #[serde(default)]
+    pub retention: Retention,
+    /// Other boxes of the clinic.
+    #[serde(default)]
+    pub lan: LanConfig,
     /// Write logs as JSON.
     #[serde(default)]
     pub log_json: bool,
@@ -45,6 +51,56 @@ pub struct Config {
     #[serde(default)]
     pub scrape_token: Option<String>,
 }
+
+/// How long data stay on this box once the hub has signed for them. Documents and alerts always stay, and so does what no hub
+/// holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days of waveforms.
+    pub waves_days: u32,
+    /// Days of numerics.
+    pub numerics_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { waves_days: 30, numerics_days: 365 }
+    }
+}
+
+impl From<Retention> for protocol::replica::Retention {
+    fn from(days: Retention) -> Self {
+        let us = |days: u32| i64::from(days) * 86_400_000_000;
+        Self { waves_us: us(days.waves_days), numerics_us: us(days.numerics_days) }
+    }
+}
+
+/// Other boxes of the clinic, and whether they are spoken to. Off by default: who looks for others can be seen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LanConfig {
+    /// Whether this box listens for others and looks for them.
+    pub enabled: bool,
+    /// Where it listens; port 0 lets the system choose, and mDNS tells.
+    pub bind: SocketAddr,
+    /// Whether it announces itself and looks for others by mDNS.
+    pub discover: bool,
+    /// Names, as enrolled, of the sites that hold each other's whole record; each of them must name the others.
+    pub share_with: Vec<String>,
+    /// Boxes at fixed addresses, beside those that are found.
+    pub peers: Vec<SocketAddr>,
+}
+
+impl Default for LanConfig {
+    fn default() -> Self {
+        let bind = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+        Self { enabled: false, bind, discover: true, share_with: Vec::new(), peers: Vec::new() }
+    }
+}
+
+/// Most sites to share with, and boxes at fixed addresses.
+const NEIGHBOURS_MAX: usize = 16;
 
 /// One device and how it is reached.
 #[derive(Debug, Clone, Deserialize)]
@@ -129,6 +185,12 @@ impl Config {
                 bail!("devices.{}.bed: bed {bed} is not among beds", device.id);
             }
         }
+        if self.lan.enabled && self.lan.share_with.is_empty() {
+            bail!("lan.share_with: name the sites to share with, or leave lan.enabled out");
+        }
+        if self.lan.share_with.len().max(self.lan.peers.len()) > NEIGHBOURS_MAX {
+            bail!("lan: at most {NEIGHBOURS_MAX} sites in share_with and as many peers");
+        }
         if self.name.is_empty() || self.name.len() > 64 {
             bail!("name: 1 to 64 characters");
         }
@@ -137,6 +199,11 @@ impl Config {
         {
             if !(1..=86_400).contains(&value) {
                 bail!("{key}: 1 to 86400 seconds, got {value}");
+            }
+        }
+        for (key, days) in [("waves_days", self.retention.waves_days), ("numerics_days", self.retention.numerics_days)] {
+            if !(1..=36_500).contains(&days) {
+                bail!("retention.{key}: 1 to 36500 days, got {days}");
             }
         }
         Ok(())
@@ -162,6 +229,12 @@ mod tests {
     }
 
     #[test]
+    fn a_retention_of_no_days_is_refused_by_name() {
+        let error = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[retention]\nwaves_days = 0\n").expect_err("no days");
+        assert!(format!("{error:#}").contains("retention.waves_days"), "{error:#}");
+    }
+
+    #[test]
     fn a_device_in_a_bed_that_is_not_there_is_refused() {
         let error =
             load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[[devices]]\nid = \"m\"\nprofile = \"p\"\nbed = \"9\"\n").expect_err("bed");
@@ -169,8 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_off_until_asked_for_and_then_named() {
+        let base = "name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n";
+        assert!(!load(base).expect("config").lan.enabled);
+        let error = load(&format!("{base}[lan]\nenabled = true\n")).expect_err("nobody named");
+        assert!(format!("{error:#}").contains("lan.share_with"), "{error:#}");
+        let config = load(&format!("{base}[lan]\nenabled = true\nshare_with = [\"riverside\"]\n")).expect("config");
+        assert!(config.lan.discover && config.lan.bind.port() == 0);
+    }
+
+    #[test]
     fn what_is_not_said_has_a_default() {
         let config = load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n").expect("config");
         assert_eq!((config.bind.port(), config.seal_every_s, config.seal_waves_every_s), (7410, 3600, 60));
+        assert_eq!(config.retention, Retention { waves_days: 30, numerics_days: 365 });
     }
 }

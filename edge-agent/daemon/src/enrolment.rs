@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use edge_store::DataDir;
 use hub_api::code::Code;
 use hub_api::enrol::{ENROL, EnrolRequest, EnrolResponse, PROOF_PURPOSE, proof_bytes};
-use protocol::Peer;
+use protocol::{Peer, PeerRole};
 use record::id::ReplicaId;
 use record::ledger::Identity;
 use rustls::client::WebPkiServerVerifier;
@@ -69,7 +69,7 @@ impl Enrolment {
     pub fn peer(&self) -> anyhow::Result<Peer> {
         let mut seal_public = [0; 32];
         hex::decode_to_slice(&self.hub_seal_key, &mut seal_public).context("hub.json: hub_seal_key")?;
-        Ok(Peer { replica: self.hub, seal_public })
+        Ok(Peer { replica: self.hub, seal_public, role: PeerRole::Hub })
     }
 
     /// TLS towards the hub: its authority and nothing else is trusted, our certificate is shown.
@@ -77,16 +77,32 @@ impl Enrolment {
     /// # Errors
     /// Certificates or keys that cannot be used.
     pub fn tls(&self, data: &Path) -> anyhow::Result<ClientConfig> {
+        let (chain, key) = self.certificate(data)?;
+        Ok(ClientConfig::builder().with_root_certificates(self.roots()?).with_client_auth_cert(chain, key)?)
+    }
+
+    /// The hub's authority: what the hub's and every other site's certificate is checked against.
+    ///
+    /// # Errors
+    /// A certificate that cannot be used.
+    pub fn roots(&self) -> anyhow::Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.authority_pem.as_bytes()) {
             roots.add(certificate.context("hub.json: authority_pem")?).context("hub.json: authority_pem")?;
         }
+        Ok(roots)
+    }
+
+    /// Our certificate and its key.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub fn certificate(&self, data: &Path) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
         let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .context("hub.json: certificate_pem")?;
         let path = data.join(KEY);
-        let key = PrivateKeyDer::from_pem_file(&path).with_context(|| path.display().to_string())?;
-        Ok(ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key)?)
+        Ok((chain, PrivateKeyDer::from_pem_file(&path).with_context(|| path.display().to_string())?))
     }
 }
 

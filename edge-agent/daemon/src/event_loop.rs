@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use transport::{Stamped, Transport};
 use web::recorder::Recorder;
 
@@ -45,6 +45,8 @@ pub struct Hands {
     pub board: Arc<Board>,
     /// Live numerics for the hub.
     pub telemetry: mpsc::Sender<Vec<Telemetry>>,
+    /// Rung when a commit finds the disk full.
+    pub full: Arc<Notify>,
     /// Bound listeners, by device.
     pub listening: watch::Sender<HashMap<DeviceId, SocketAddr>>,
 }
@@ -192,21 +194,24 @@ impl EventLoop {
     }
 
     fn commit(&self, token: u64, commit: protocol::Commit) {
-        let done = self.done.clone();
-        let failed = move |reason: String| Input::CommitFailed { token, reason, retry_ms: RETRY_MS };
+        let (done, full) = (self.done.clone(), Arc::clone(&self.hands.full));
+        let failed = move |full: bool, reason: String| Input::CommitFailed { token, full, reason, retry_ms: RETRY_MS };
         let handed = self
             .hands
             .recorder
             .submit(move |desk| -> Result<Committed, CommitError> { desk.replica.commit(desk.store, desk.now, desk.entropy, &commit) });
         tokio::spawn(async move {
             let input = match handed {
-                Err(busy) => failed(busy.to_string()),
+                Err(busy) => failed(false, busy.to_string()),
                 Ok(answer) => match answer.await {
                     Ok(Ok(result)) => Input::Committed { token, result },
-                    Ok(Err(error)) => failed(plain(&error)),
-                    Err(_) => failed("the recorder has stopped".to_owned()),
+                    Ok(Err(error)) => failed(matches!(error, CommitError::Store(StoreError::Full(_))), plain(&error)),
+                    Err(_) => failed(false, "the recorder has stopped".to_owned()),
                 },
             };
+            if matches!(input, Input::CommitFailed { full: true, .. }) {
+                full.notify_one();
+            }
             let _ = done.send(input).await;
         });
     }
@@ -215,8 +220,9 @@ impl EventLoop {
 /// A commit error for the log: what concerns the store in its own words, the rest without ids of patients.
 fn plain(error: &CommitError) -> String {
     match error {
-        CommitError::Store(StoreError::Full(_)) | CommitError::Store(_) | CommitError::Seal(_) | CommitError::Grant(_) => error.to_string(),
+        CommitError::Store(_) | CommitError::Seal(_) | CommitError::Grant(_) => error.to_string(),
         CommitError::UnknownPatient(_) => "a patient of the commit is not known".to_owned(),
+        CommitError::Closed(_) => "a record of the commit is closed here".to_owned(),
         CommitError::UnknownDocument(_) => "a document of the commit is not known".to_owned(),
         CommitError::Exists(_) => "a document of the commit exists already".to_owned(),
         CommitError::Version { .. } => "a document of the commit has changed since".to_owned(),

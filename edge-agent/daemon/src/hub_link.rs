@@ -2,33 +2,19 @@
 
 use crate::clock;
 use crate::enrolment::Enrolment;
+use crate::session_line::{self, Broken, Line, backoff};
 use anyhow::{Context, bail};
-use edge_api::sync::{LinkState, SyncView};
-use protocol::session::{Caller, Step, Summary};
-use protocol::wire::{self, CONTENT_TYPE, Reply, Request};
+use edge_api::sync::{BundleView, LinkState, SyncView};
+use protocol::session::Summary;
 use record::id::ReplicaId;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
-use web::recorder::Recorder;
+use tokio::sync::{Notify, watch};
 
-/// Path of a session's messages.
-const SESSION: &str = "/sync/v1/session";
-/// A request and its answer, on the slowest line: half a megabyte at 10 kbit/s.
-const REQUEST_MAX: Duration = Duration::from_secs(600);
-/// Silence of the hub while it is to answer.
-const ANSWER_MAX: Duration = Duration::from_secs(120);
-/// Longest wait between attempts while the hub is not reached.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How soon a new enrolment is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Most messages of one session.
-const MESSAGES_MAX: usize = 100_000;
-
-/// What a session brought from the hub, for the brain.
-pub type Brought = protocol::replica::Accepted;
 
 /// The hub link and what others may ask of it.
 pub struct HubLink {
@@ -36,50 +22,37 @@ pub struct HubLink {
     pub nudge: Arc<Notify>,
     /// The offline line.
     pub view: watch::Receiver<SyncView>,
+    /// Takes what others have to say on it.
+    pub told: Arc<watch::Sender<SyncView>>,
     /// Attempts that have ended.
     pub attempts: Arc<AtomicU64>,
 }
 
 struct Worker {
-    recorder: Recorder,
+    line: Line,
     data: PathBuf,
     every: Duration,
     nudge: Arc<Notify>,
     attempts: Arc<AtomicU64>,
-    view: watch::Sender<SyncView>,
-    brought: mpsc::Sender<Brought>,
+    view: Arc<watch::Sender<SyncView>>,
     enrolled: watch::Sender<Option<Enrolment>>,
     sent: u64,
 }
 
-/// Why the hub was not reached or a session ended early.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("{0}")]
-    Revoked(String),
-    #[error(transparent)]
-    Other(#[from] anyhow::Error),
-}
-
 /// Starts the link; it runs until the program ends. `enrolled` tells the live link of a hub once there is one.
-pub async fn start(
-    recorder: Recorder,
-    data: PathBuf,
-    every: Duration,
-    brought: mpsc::Sender<Brought>,
-    enrolled: watch::Sender<Option<Enrolment>>,
-) -> anyhow::Result<HubLink> {
+pub async fn start(line: Line, data: PathBuf, every: Duration, enrolled: watch::Sender<Option<Enrolment>>) -> anyhow::Result<HubLink> {
     // An enrolment that cannot be read is the first round's to report: the ward starts without a hub.
     let hub = Enrolment::load(&data).ok().flatten().map(|known| known.hub);
     let state = if hub.is_some() { LinkState::Offline } else { LinkState::Unenrolled };
     let first = SyncView::before_contact(state, clock::now().wall.millis());
     let (view, watching) = watch::channel(first);
+    let view = Arc::new(view);
     let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-    let worker =
-        Worker { recorder, data, every, nudge: Arc::clone(&nudge), attempts: Arc::clone(&attempts), view, brought, enrolled, sent: 0 };
+    let (told, shared) = (Arc::clone(&view), (Arc::clone(&nudge), Arc::clone(&attempts)));
+    let worker = Worker { line, data, every, nudge: shared.0, attempts: shared.1, view, enrolled, sent: 0 };
     worker.count(hub).await?;
     tokio::spawn(worker.run());
-    Ok(HubLink { nudge, view: watching, attempts })
+    Ok(HubLink { nudge, view: watching, told, attempts })
 }
 
 impl Worker {
@@ -107,9 +80,9 @@ impl Worker {
                 }
                 Err(broken) => {
                     failures = failures.saturating_add(1);
-                    let state = if matches!(broken, Broken::Revoked(_)) { LinkState::Revoked } else { LinkState::Offline };
+                    let state = if matches!(broken, Broken::Refused(_)) { LinkState::Revoked } else { LinkState::Offline };
                     self.fail(state, &format!("{broken:#}"));
-                    self.every.max(Duration::from_secs(1)).saturating_mul(1 << failures.min(5)).min(BACKOFF_MAX)
+                    backoff(self.every, failures)
                 }
             };
             if let Err(error) = self.count(Some(enrolment.hub)).await {
@@ -137,69 +110,23 @@ impl Worker {
             return Ok(None);
         }
         let peer = found.peer()?;
-        let admitted = self.recorder.write(move |desk| {
+        let admitted = self.line.recorder.write(move |desk| {
             if desk.replica.peers().contains(&peer) {
                 return Ok(());
             }
             desk.replica.admit(desk.store, desk.now, desk.entropy, peer).map(|_| ())
         });
         admitted.await??;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(found.tls(&self.data)?)
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(ANSWER_MAX)
-            .timeout(REQUEST_MAX)
-            .build()?;
+        let client = session_line::client(found.tls(&self.data)?).build()?;
         tracing::info!(site = %found.site, "enrolled at a hub");
         self.enrolled.send_replace(Some(found.clone()));
         Ok(Some((found, client)))
     }
 
     async fn session(&mut self, enrolment: &Enrolment, client: &reqwest::Client) -> Result<(), Broken> {
-        let hub = enrolment.hub;
-        let opened = self.recorder.write(move |desk| Caller::open(desk.replica, desk.store, hub));
-        let (mut caller, mut request) = opened.await.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
-        for _ in 0..MESSAGES_MAX {
-            let reply = self.ask(enrolment, client, &request).await?;
-            let handled = self.recorder.write(move |desk| {
-                let step = caller.handle(desk.replica, desk.store, desk.now, reply);
-                (caller, step)
-            });
-            let (back, step) = handled.await.map_err(anyhow::Error::from)?;
-            caller = back;
-            // Durable already, and never pulled again: the ward hears of it even if the session breaks later.
-            let received = caller.take_received();
-            if received.entries > 0 && self.brought.send(received).await.is_err() {
-                tracing::debug!("the event loop has ended");
-            }
-            match step.map_err(anyhow::Error::from)? {
-                Step::Ask(next) => request = next,
-                Step::Done(summary) => {
-                    self.done(*summary).await;
-                    return Ok(());
-                }
-            }
-        }
-        Err(anyhow::anyhow!("the session did not end within {MESSAGES_MAX} messages").into())
-    }
-
-    async fn ask(&self, enrolment: &Enrolment, client: &reqwest::Client, request: &Request) -> Result<Reply, Broken> {
-        let post = client.post(format!("{}{SESSION}", enrolment.url)).header("content-type", CONTENT_TYPE).body(wire::encode(request));
-        let answer = post.send().await.with_context(|| format!("{} is not reached", enrolment.url))?;
-        let status = answer.status();
-        if answer.content_length().is_some_and(|length| length > wire::MESSAGE_LIMIT as u64) {
-            return Err(anyhow::anyhow!("the hub's answer is past the limit of {} bytes", wire::MESSAGE_LIMIT).into());
-        }
-        let body = answer.bytes().await.context("the hub's answer broke off")?;
-        if status == reqwest::StatusCode::FORBIDDEN {
-            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            return Err(Broken::Revoked(problem["detail"].as_str().unwrap_or("the hub refuses this site").to_owned()));
-        }
-        if !status.is_success() {
-            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            return Err(anyhow::anyhow!("the hub answered {status}: {}", problem["detail"].as_str().unwrap_or("no reason given")).into());
-        }
-        Ok(wire::decode(&body).map_err(anyhow::Error::from)?)
+        let summary = self.line.session(enrolment.hub, client, &enrolment.url).await?;
+        self.done(summary).await;
+        Ok(())
     }
 
     async fn done(&mut self, summary: Summary) {
@@ -237,26 +164,38 @@ impl Worker {
 
     /// Counts what waits.
     async fn count(&self, hub: Option<ReplicaId>) -> anyhow::Result<()> {
-        let counted = self.recorder.write(move |desk| -> Result<_, protocol::StoreError> {
+        let counted = self.line.recorder.write(move |desk| -> Result<_, protocol::StoreError> {
             let me = desk.replica.id();
             let mut tx = desk.store.begin()?;
-            let receipt = match hub {
-                Some(hub) => tx.receipt(hub)?,
+            let written = desk.replica.written();
+            let (waiting, oldest) = match hub {
+                Some(hub) => tx.unheld(me, hub)?,
+                None => (written, None),
+            };
+            let signed = match hub {
+                Some(hub) => tx.receipt(hub, me)?.map(|r| r.at.millis()),
                 None => None,
             };
-            let acked = receipt.as_ref().map_or(0, |r| desk.replica.covered(r));
-            let signed = receipt.as_ref().map(|r| r.at.millis());
-            let heads = receipt.map(|r| r.heads).unwrap_or_default();
-            Ok((desk.replica.written(), acked, signed, tx.oldest_after(me, &heads)?, desk.replica.digest(me).all))
+            let bundle = match hub {
+                Some(hub) => web::bundles::last_of(tx.as_mut(), hub)?,
+                None => None,
+            };
+            Ok((written, waiting, signed, oldest, bundle, desk.replica.digest(hub.unwrap_or(me)).all))
         });
-        let (written, acked, signed, oldest, digest) = counted.await??;
+        let (written, waiting, signed, oldest, bundle, digest) = counted.await??;
+        let bundle = bundle.map(|b| BundleView { made_ms: b.made.millis(), taken_ms: b.at.millis(), equal: b.equal, entries: b.entries });
         self.view.send_modify(|view| {
             view.entries_written = written;
-            view.entries_acked = acked;
+            view.entries_acked = written.saturating_sub(waiting);
             view.last_sync_ms = view.last_sync_ms.or(signed);
-            view.waiting = written.saturating_sub(acked);
+            view.waiting = waiting;
             view.oldest_waiting_ms = oldest.filter(|_| view.waiting > 0).map(record::time::Timestamp::millis);
             view.digest = digest.to_string();
+            // A stick that came after the last session has the newer word.
+            if let Some(bundle) = bundle.as_ref().filter(|bundle| view.last_sync_ms.is_none_or(|last| last <= bundle.taken_ms)) {
+                view.digest_equal = Some(bundle.equal);
+            }
+            view.last_bundle = bundle;
         });
         Ok(())
     }
@@ -302,6 +241,8 @@ mod tests {
     use protocol::memory::MemoryStore;
     use record::id::RunId;
     use record::ledger::Identity;
+    use tokio::sync::mpsc;
+    use web::recorder::Recorder;
 
     fn recorder() -> Recorder {
         let mut store = MemoryStore::default();
@@ -317,7 +258,7 @@ mod tests {
         std::fs::write(directory.path().join("hub.json"), "{ half a file").expect("write");
         let (brought, _queue) = mpsc::channel(1);
         let (enrolled, _watching) = watch::channel(None);
-        let link = start(recorder(), directory.path().to_owned(), LOOK_EVERY, brought, enrolled).await.expect("starts");
+        let link = start(Line { recorder: recorder(), brought }, directory.path().to_owned(), LOOK_EVERY, enrolled).await.expect("starts");
         let mut view = link.view.clone();
         let told = view.wait_for(|view| view.problem.is_some());
         let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("in time").expect("runs").clone();

@@ -10,7 +10,7 @@ use axum::{Router, routing};
 use edge_api::alert::{ACKNOWLEDGE, ALERTS, AlertAnswer, AlertView, RESOLVE};
 use edge_api::bed::{AttachDevice, DEVICE, OBSERVATIONS, Observe, PATIENT, PlacePatient, Saved};
 use edge_api::status::{STATUS, StatusView};
-use edge_api::sync::{SYNC, SYNC_NOW, SyncView};
+use edge_api::sync::{STATE, SYNC, SYNC_NOW, StateView, SyncView};
 use edge_api::ward::{DEVICES, DeviceView, WARD, WardView};
 use edge_core::{Actor, Command, CommandError, CommandReply};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use web::accounts::Role;
 use web::audit::{Act, Action, Disclosed};
 use web::json::Json;
 use web::problem::Problem;
+use web::recorder::Recorder;
 use web::session::Session;
 
 /// Longest wait for a sync session asked for by a person.
@@ -34,6 +35,8 @@ pub struct Reach {
     pub told: mpsc::Sender<Told>,
     /// The hub.
     pub hub: Arc<HubLink>,
+    /// The record.
+    pub recorder: Recorder,
 }
 
 /// Every route of the agent that needs a session.
@@ -49,6 +52,7 @@ pub fn routes(reach: Reach) -> Router {
         .route(ACKNOWLEDGE, routing::post(acknowledge))
         .route(RESOLVE, routing::post(resolve))
         .route(SYNC, routing::get(sync))
+        .route(STATE, routing::get(state))
         .route(SYNC_NOW, routing::post(sync_at_once))
         .with_state(reach)
 }
@@ -77,6 +81,10 @@ async fn place(
     Path(bed): Path<String>,
     Json(request): Json<PlacePatient>,
 ) -> Result<(Disclosed, axum::Json<Saved>), Problem> {
+    if request.since_ms.is_some() {
+        // It moves what is filed already: for those who answer for the patients.
+        session.require_role(&[Role::Nurse, Role::Admin])?;
+    }
     let what = request.patient.iter().map(|p| format!("Patient/{p}")).collect();
     saved(&reach, &session, Command::PlacePatient { bed, request }, what).await
 }
@@ -125,6 +133,13 @@ async fn sync(State(reach): State<Reach>, _: Session) -> axum::Json<SyncView> {
     axum::Json(reach.hub.view.borrow().clone())
 }
 
+async fn state(State(reach): State<Reach>, _: Session) -> Result<axum::Json<StateView>, Problem> {
+    crate::state::view(&reach.recorder).await.map(axum::Json).map_err(|error| {
+        tracing::error!(%error, "the state digest cannot be worked out");
+        Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+    })
+}
+
 async fn sync_at_once(State(reach): State<Reach>, _: Session) -> Result<impl IntoResponse, Problem> {
     match sync_now(&reach.hub, SYNC_WAIT).await {
         Ok(view) => Ok(axum::Json(view)),
@@ -167,6 +182,7 @@ fn refused(error: &CommandError) -> Problem {
         CommandError::WrongPatient { .. } | CommandError::DeviceElsewhere { .. } | CommandError::AlreadyResolved { .. } => {
             StatusCode::CONFLICT
         }
+        CommandError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         CommandError::Busy { .. } | CommandError::NotSaved { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };

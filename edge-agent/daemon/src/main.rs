@@ -3,39 +3,53 @@
 //!     main ─ run ─┬─ event_loop   brain (edge-core) and hands: device links, recorder, board
 //!                 ├─ local_api    screens and FHIR over `web`
 //!                 ├─ hub_link     sync sessions        live_link   numerics and presence over MQTT
+//!                 ├─ duties       erasures, departures, retention, a full disk
+//!                 ├─ lan          sync sessions with other boxes of the clinic
 //!                 └─ recovery     store → brain at start
-//!     main ─ offline              decode, replay, verify, backup, restore       accounts, enrolment, devices
+//!     main ─ offline              decode, replay, verify, backup, restore       accounts, enrolment, devices, bundles
 //!
 //! Always: the record is written by one thread only (`web::recorder`); `clock.rs` alone reads time and randomness.
 //! Never here: deciding (`edge-core`), what entries mean (`protocol`), how HTTP is guarded (`web`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod accounts;
+mod audit_trail;
 mod board;
+mod bundles;
 mod clock;
 mod config;
 mod devices;
+mod duties;
 mod enrolment;
 mod event_loop;
 mod hub_link;
+mod lan;
 mod links;
 mod live_link;
 mod local_api;
 mod offline;
 mod recovery;
 mod run;
+mod session_line;
+mod state;
 
 use crate::config::Config;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use web::accounts::Role;
+use web::bundles::spool::Ask;
 
 /// This program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The name of its store within the data directory.
 pub const STORE: &str = "agent";
+
+/// How long the end waits for the record, in looks.
+const WRITING_LOOKS: u32 = 1000;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Lamplight in the clinic: hears devices, keeps the record, scores, alerts, syncs.
 #[derive(Parser)]
@@ -86,6 +100,22 @@ enum Command {
         /// The backup.
         #[arg(long)]
         from: PathBuf,
+    },
+    /// Makes a ledger bundle for the hub, sealed and signed: what it has not said it has.
+    Export {
+        #[command(flatten)]
+        at: At,
+        /// The file to make.
+        #[arg(long)]
+        bundle: PathBuf,
+    },
+    /// Takes in a ledger bundle that the hub made.
+    Import {
+        #[command(flatten)]
+        at: At,
+        /// The file.
+        #[arg(long)]
+        bundle: PathBuf,
     },
     /// Prints what bytes of a protocol say, one JSON line a reading.
     Decode {
@@ -164,7 +194,18 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(at) => {
             let config = Config::load(&at.config)?;
             offline::log(config.log_json);
-            runtime()?.block_on(run::run(config))?;
+            let runtime = runtime()?;
+            let writing = runtime.block_on(run::run(config))?;
+            // Every task's handle to the record goes with the runtime. A process that ends while the record is being written
+            // takes the ground from under the database's cryptography.
+            drop(runtime);
+            let ended = (0..WRITING_LOOKS).any(|_| {
+                std::thread::sleep(LOOK);
+                writing.is_finished()
+            });
+            if !ended {
+                eprintln!("edge-agent: the record was still being written; what was answered is durable");
+            }
         }
         Command::Enroll { at, hub, code, .. } => {
             let config = Config::load(&at.config)?;
@@ -181,6 +222,8 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(at) => return offline::verify(&Config::load(&at.config)?),
         Command::Backup { at, to } => offline::backup(&Config::load(&at.config)?, &to)?,
         Command::Restore { at, from } => offline::restore(&Config::load(&at.config)?, &from)?,
+        Command::Export { at, bundle } => bundles::command(&Config::load(&at.config)?, &Ask::Export { site: None }, &bundle)?,
+        Command::Import { at, bundle } => bundles::command(&Config::load(&at.config)?, &Ask::Import, &bundle)?,
         Command::Decode { protocol, hex, file } => offline::decode(&protocol, hex.as_deref(), file.as_deref())?,
         Command::Replay { capture, protocol } => offline::replay(&capture, protocol.as_deref())?,
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&run::openapi())?),

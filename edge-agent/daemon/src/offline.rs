@@ -105,8 +105,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// The store cannot be opened.
 pub fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let directory = DataDir::open(&config.data)?;
-    let mut reader = edge_store::SqliteReader::open(&directory.store_path(STORE), directory.store_key())?;
-    match edge_store::verify::verify(&mut reader, &mut |_| ()) {
+    match edge_store::verify::verify_file(&directory.store_path(STORE), directory.store_key(), &mut |_| ()) {
         Ok(report) => {
             println!(
                 "{} chains, {} entries, {} segments, {} receipts: all good\ndigest {}",

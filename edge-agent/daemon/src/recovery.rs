@@ -7,9 +7,11 @@ use protocol::store::{DocumentFilter, StoreError, StoredDocument};
 use protocol::{Store, Transaction};
 use record::binding::{Bindings, Bound};
 use record::document::Document;
+use record::id::ReplicaId;
 use record::series::decode_tick;
 use record::time::{Now, Timestamp};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Documents of one type looked at; a clinic past it needs the hub's tools.
 const DOCUMENTS_MAX: usize = 20_000;
@@ -22,7 +24,7 @@ const SPOT_US: i64 = 12 * 3600 * 1_000_000;
 ///
 /// # Errors
 /// The store cannot be read, or holds damaged bytes.
-pub fn load(store: &mut dyn Store, now: Now) -> Result<Recovered, StoreError> {
+pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered, StoreError> {
     let mut tx = store.begin()?;
     let tx = tx.as_mut();
     let bindings = tx.bindings()?;
@@ -40,18 +42,30 @@ pub fn load(store: &mut dyn Store, now: Now) -> Result<Recovered, StoreError> {
     }
     recent.sort_by_key(|f| (f.measured, f.boot, f.first_seq));
     recent.dedup_by(|a, b| (a.boot, a.first_seq) == (b.boot, b.first_seq));
-    let ticks = tx.ticks()?;
+    let mut ticks = tx.ticks(false, 0)?;
+    ticks.extend(tx.ticks(true, 0)?);
+    ticks.sort_by_key(|(id, _)| *id);
+    for (id, bytes) in &ticks {
+        decode_tick(bytes).map_err(|e| damaged(&format!("journal tick {id}"), &e))?;
+    }
+    let mut closed = BTreeSet::new();
+    for (_, binding) in &bindings {
+        let Bound::Patient { patient, scope } = &binding.what else { continue };
+        // One that has not come yet is not closed; one that came back lies in a scope.
+        let gone = tx.scope(*scope)?.is_some_and(|s| s.access.is_erased() || (s.access.had(me) && !s.access.has(me)));
+        if gone && tx.scopes_of(patient)?.is_empty() {
+            closed.insert(patient.clone());
+        }
+    }
     Ok(Recovered {
         bindings,
+        closed: closed.into_iter().collect(),
         patients: documents(tx, "Patient")?.iter().map(json).collect::<Result<_, _>>()?,
         scopes: tx.scopes()?.into_iter().filter_map(|s| Some((s.patient?, s.id))).collect(),
         devices: documents(tx, "Device")?.iter().map(json).collect::<Result<_, _>>()?,
         alerts: documents(tx, "DetectedIssue")?.iter().map(state).collect::<Result<_, _>>()?,
         recent,
-        ticks: ticks
-            .into_iter()
-            .map(|(id, bytes)| decode_tick(&bytes).map(|frames| (id, frames)).map_err(|e| damaged(&format!("journal tick {id}"), &e)))
-            .collect::<Result<_, _>>()?,
+        ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
     })
 }
