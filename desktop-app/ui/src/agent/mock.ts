@@ -159,6 +159,7 @@ class Mock {
             beds: Array.from({ length: this.#beds }, (_, i) => bedView(i, nowMs)),
             alerts: this.#alerts.map((alert) => ({ ...alert })),
             sync: this.#sync(),
+            saving: {},
         };
     }
 

@@ -11,7 +11,13 @@ const device = (id: string, bed: string, state: DeviceView["state"] = "connected
     protocol: "ge.dri",
     reason: "",
 });
-const bed = (name: string, devices: DeviceView[] = []): BedView => ({ bed: name, numerics: [], waves: [], devices });
+const bed = (name: string, devices: DeviceView[] = []): BedView => ({
+    bed: name,
+    record_closed: false,
+    numerics: [],
+    waves: [],
+    devices,
+});
 const alert = (id: string, state: AlertView["state"]): AlertView => ({
     id,
     state,
@@ -29,6 +35,7 @@ const view: WardView = {
     beds: [bed("1", [device("d", "1")]), bed("2")],
     alerts: [alert("a", "created")],
     sync,
+    saving: {},
 };
 const ward = applyMessage(UNKNOWN_WARD, { type: "ward", data: view }, 1_000);
 const beds = (after: Ward) => after.view?.beds ?? [];
@@ -61,6 +68,13 @@ describe("the live ward", () => {
         const after = beds(applyMessage(ward, { type: "device", data: device("d", "2") }, 0));
         expect(after.map((b) => b.devices.length)).toEqual([0, 1]);
     });
+    test("that nothing is being saved is told, and that it goes on", () => {
+        const stopped = { stopped_ms: 5, problem: "The disk is full" };
+        const next = applyMessage(ward, { type: "saving", data: stopped }, 0);
+        expect(next.view?.saving).toBe(stopped);
+        expect(applyMessage(next, { type: "saving", data: {} }, 0).view?.saving).toEqual({});
+    });
+
     test("the sync line is replaced", () => {
         const next = { ...sync, state: "online" as const };
         expect(applyMessage(ward, { type: "sync", data: next }, 0).view?.sync).toBe(next);

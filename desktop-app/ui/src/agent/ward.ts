@@ -31,6 +31,8 @@ export function applyMessage(ward: Ward, message: LiveMessage, nowMs: number): W
             return { ...ward, view: { ...view, beds: withDevice(view.beds, message.data) } };
         case "sync":
             return { ...ward, view: { ...view, sync: message.data } };
+        case "saving":
+            return { ...ward, view: { ...view, saving: message.data } };
         default:
             return ward;
     }

@@ -40,6 +40,7 @@ describe("alerts in the bar", () => {
 describe("the order of beds", () => {
     const bed = (name: string, at_least?: number): BedView => ({
         bed: name,
+        record_closed: false,
         numerics: [],
         waves: [],
         devices: [],

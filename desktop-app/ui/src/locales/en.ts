@@ -3,6 +3,7 @@
 import type { Failure } from "../agent/failure";
 
 const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
+const megabytes = (bytes: number) => `${(bytes / 1_000_000).toFixed(1)} MB`;
 
 export const en = {
     product: "Lamplight",
@@ -51,6 +52,11 @@ export const en = {
         bedCount: (n: number) => plural(n, "bed", "beds"),
         loading: "Waiting for the first values…",
         lost: (time: string) => `No contact with the appliance since ${time}`,
+        notSaving: (time: string) => `Nothing saved since ${time}`,
+        shedding: (time: string) =>
+            `This box's disk has been full since ${time}: the oldest recordings are being given up.`,
+        shed: (what: { waves_bytes: number; numerics_bytes: number; held_elsewhere_bytes: number }) =>
+            `Waveforms lost: ${megabytes(what.waves_bytes)}. Numbers lost: ${megabytes(what.numerics_bytes)}. Kept only at the hub: ${megabytes(what.held_elsewhere_bytes)}. Alerts and documents are kept. Free space on this box.`,
         lostHelp: "Values are hidden until it is back. Look at the bedside monitors. Trying again…",
     },
 
@@ -59,6 +65,8 @@ export const en = {
         heading: (bed: string) => `Bed ${bed}`,
         empty: "Empty",
         emptyHelp: "No patient is placed in this bed.",
+        closed: "Record closed",
+        closedHelp: "This patient's record was erased or moved to another site. Say who lies here.",
         age: (years: number) => `${years} y`,
         noIdentifier: "no identifier",
         born: (date: string) => `born ${date}`,
@@ -226,13 +234,17 @@ export const en = {
         counts: (n: number) => plural(n, "site", "sites"),
         incidents: "Open incidents",
         noIncidents: "No open incidents.",
+        closedIncident: (by: string, reason: string) => `closed by ${by}: ${reason}`,
         incident: {
             "digest-differs": "Digests differ",
             fork: "Forked chain",
             clone: "Cloned agent",
             "broken-chain": "Broken chain",
             "unreadable-payload": "Unreadable payload",
+            "absent-payload": "Missing payload",
             "revoked-writes": "Writes after revocation",
+            "state-differs": "Documents shown differ",
+            shed: "Given up on a full disk",
         } as Record<string, string>,
     },
 

@@ -22,6 +22,7 @@ export function bedView(index: number, nowMs: number): BedView {
         return {
             bed,
             patient: null,
+            record_closed: false,
             numerics: [],
             waves: [],
             score: null,
@@ -39,6 +40,7 @@ export function bedView(index: number, nowMs: number): BedView {
             identifier: `MRN ${81_200 + index * 37}`,
             test: true,
         },
+        record_closed: false,
         numerics: numerics(person, index, nowMs),
         waves: silent ? [] : [wave(index)],
         score: score(person),

@@ -85,6 +85,7 @@ export function incidentsOf(names: string[], nowMs: number): IncidentView[] {
     return names.includes("lakeside")
         ? [
               {
+                  id: "4be1d2c3a4b5c6d7",
                   site: "lakeside",
                   kind: "digest-differs",
                   detail: "Scope 4be1…: 212 entries here, 214 there; reconciling.",

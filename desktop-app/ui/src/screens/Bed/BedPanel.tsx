@@ -41,7 +41,7 @@ export function BedPanel({ bed, live, nowMs, onClose }: Props) {
             <header className="flex items-center gap-4 border-line border-b px-5 py-3">
                 <div className="min-w-0">
                     <h2 id={titleId} className="truncate font-semibold text-2xl">
-                        {t.bed.heading(bed.bed)} · {patient?.name ?? t.bed.empty}
+                        {t.bed.heading(bed.bed)} · {patient?.name ?? (bed.record_closed ? t.bed.closed : t.bed.empty)}
                     </h2>
                     {patient && (
                         <p className="truncate text-quiet">
@@ -67,7 +67,7 @@ export function BedPanel({ bed, live, nowMs, onClose }: Props) {
                     {patient ? (
                         <RecordForm key={patient.id} bed={bed.bed} patient={patient} />
                     ) : (
-                        <p>{t.bed.emptyHelp}</p>
+                        <p>{bed.record_closed ? t.bed.closedHelp : t.bed.emptyHelp}</p>
                     )}
                     <div className="flex min-w-0 flex-col gap-5">
                         {patient && live && bed.score && (

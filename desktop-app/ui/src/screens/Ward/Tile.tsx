@@ -40,10 +40,14 @@ export const Tile = memo(function Tile({ bed, live, isOpen, onOpen }: Props) {
                         >
                             {bed.bed}
                         </Button>
-                        <span className="truncate">{patient?.name ?? t.bed.empty}</span>
+                        <span className="truncate">
+                            {patient?.name ?? (bed.record_closed ? t.bed.closed : t.bed.empty)}
+                        </span>
                     </h2>
                     <div className="tile-label flex items-center justify-between gap-2">
-                        <p className="truncate text-quiet">{patient ? identity(patient) : t.bed.emptyHelp}</p>
+                        <p className="truncate text-quiet">
+                            {patient ? identity(patient) : bed.record_closed ? t.bed.closedHelp : t.bed.emptyHelp}
+                        </p>
                         {patient && <ScoreChip bed={bed.bed} score={bed.score} live={live} />}
                     </div>
                 </header>

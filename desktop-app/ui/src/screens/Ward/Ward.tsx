@@ -51,6 +51,27 @@ export function Ward({ who, onSignOut }: { who: Session; onSignOut(): void }) {
                     </p>
                 </div>
             )}
+            {view?.saving.stopped_ms != null && (
+                <div
+                    role="alert"
+                    data-testid="not-saving"
+                    className="m-2 flex items-center gap-4 rounded-lg border-4 border-ink p-3"
+                >
+                    <span className="font-bold text-2xl" aria-hidden>
+                        !
+                    </span>
+                    <p>
+                        <strong className="text-xl">{t.ward.notSaving(timeWithSeconds(view.saving.stopped_ms))}</strong>
+                        <span className="block">{view.saving.problem}</span>
+                    </p>
+                </div>
+            )}
+            {view?.saving.shedding && (
+                <p role="status" data-testid="shedding" className="m-2 rounded-lg border-2 border-ink p-3">
+                    <strong>{t.ward.shedding(timeWithSeconds(view.saving.shedding.since_ms))}</strong>{" "}
+                    {t.ward.shed(view.saving.shedding)}
+                </p>
+            )}
             <WardHeader
                 site={view?.site.name ?? ""}
                 beds={view?.beds.length ?? 0}
