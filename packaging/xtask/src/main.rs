@@ -6,11 +6,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bench;
 mod ci;
 mod codegen;
 mod demo;
 mod run;
 mod setup;
+mod simulate;
 mod tally;
 mod test;
 
@@ -33,6 +35,10 @@ enum Task {
     Demo(demo::Options),
     /// Runs every test; the last line counts them.
     Test(test::Options),
+    /// Measures speed and size side by side with what others do.
+    Bench(bench::Options),
+    /// Runs simulated wards from seeds; says which failed.
+    Simulate(simulate::Options),
     /// All that continuous integration checks: format, lints, generated files, tests.
     Ci,
     /// Writes the OpenAPI documents that the screens' types are made from.
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Task::Setup => setup::everything(),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Simulate(options) => simulate::run(&options),
         Task::Ci => ci::run(),
         Task::Codegen => codegen::write(),
     };

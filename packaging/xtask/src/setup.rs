@@ -2,7 +2,7 @@
 
 use crate::run::{cargo, command, must, quietly, root, screens, succeeds, target};
 use anyhow::{Context, Result, bail, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The oldest Node that the screens build with.
 const NODE: (u32, u32) = (20, 19);
@@ -16,6 +16,8 @@ enum For {
     Demo,
     /// Building the desktop window, and the tests.
     Tests,
+    /// What the bench measures against.
+    Bench,
 }
 
 /// A Debian package and why it is needed.
@@ -45,6 +47,20 @@ const PACKAGES: &[Package] = &[
 
 /// Not to be had everywhere; without it the browser tests are skipped.
 const BROWSER: Package = package("chromium", For::Tests, "the browser of the screen tests");
+
+/// Not to be had everywhere either; without it the tests of a hub over PostgreSQL are skipped.
+const DATABASE: Package = package("postgresql", For::Tests, "a real database for the tests of the hub's record");
+/// Each may be missing: its rows are skipped then.
+const PEERS: [Package; 4] = [
+    package("postgresql", For::Bench, "takes the same ticks by COPY"),
+    package("influxdb", For::Bench, "takes the same ticks in line protocol"),
+    package("flac", For::Bench, "packs the same waves"),
+    package("python3-venv", For::Bench, "runs DuckDB and Parquet"),
+];
+/// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet.
+const PYTHON_PEERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
+/// npm: replicates the same documents.
+const NODE_PEERS: [&str; 2] = ["pouchdb@9.0.0", "pouchdb-server@4.2.0"];
 
 /// All of it.
 ///
@@ -83,10 +99,58 @@ pub fn for_tests() -> Result<()> {
     if let Err(error) = tauri_driver() {
         eprintln!("tauri-driver cannot be had, the desktop window's test will be skipped: {error:#}");
     }
+    if install(&[&DATABASE]).is_err() {
+        eprintln!("{} cannot be had, the tests that need it will be skipped", DATABASE.name);
+    }
     if browser().is_none() && install(&[&BROWSER]).is_err() {
         eprintln!("{} cannot be had, the browser tests will be skipped", BROWSER.name);
     }
     Ok(())
+}
+
+/// What the bench measures against: what can be had is installed, what cannot is named. Libraries go to a cache directory of this user,
+/// outside the checkout; that directory.
+///
+/// # Errors
+/// There is no place for a cache.
+pub fn peers() -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set")?;
+    let cache = cache.join("lamplight-bench");
+    std::fs::create_dir_all(cache.join("npm")).with_context(|| cache.display().to_string())?;
+    let is_debian = quietly(&mut command(&root(), "dpkg-query", &["--version"])).is_some();
+    for package in &PEERS {
+        if is_debian && install(&[package]).is_err() {
+            eprintln!("{} cannot be had, the rows beside it will be skipped", package.name);
+        }
+    }
+    if !is_set_up(&cache, "python", &PYTHON_PEERS) {
+        eprintln!("missing: {} (bench peers)", PYTHON_PEERS.join(" "));
+        let made = succeeds(&mut command(&cache, "python3", &["-m", "venv", "python"]))?;
+        let pip = cache.join("python/bin/pip");
+        let args: Vec<&str> = ["install", "--quiet"].into_iter().chain(PYTHON_PEERS).collect();
+        if made && succeeds(&mut command(&cache, &pip.to_string_lossy(), &args))? {
+            note_set_up(&cache, "python", &PYTHON_PEERS)?;
+        }
+    }
+    if !is_set_up(&cache, "npm", &NODE_PEERS) {
+        eprintln!("missing: {} (bench peers)", NODE_PEERS.join(" "));
+        let args: Vec<&str> = ["install", "--no-save", "--no-audit", "--no-fund"].into_iter().chain(NODE_PEERS).collect();
+        if succeeds(&mut command(&cache.join("npm"), "npm", &args))? {
+            note_set_up(&cache, "npm", &NODE_PEERS)?;
+        }
+    }
+    Ok(cache)
+}
+
+fn is_set_up(cache: &Path, part: &str, what: &[&str]) -> bool {
+    std::fs::read_to_string(cache.join(part).join(".installed")).is_ok_and(|list| list == what.join(" "))
+}
+
+fn note_set_up(cache: &Path, part: &str, what: &[&str]) -> Result<()> {
+    std::fs::write(cache.join(part).join(".installed"), what.join(" ")).context("the note of what is installed")
 }
 
 /// The browser that the screen tests drive.

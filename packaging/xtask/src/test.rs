@@ -31,8 +31,8 @@ enum Suite {
 
 /// The end-to-end tests start programs, and run only where these were built.
 const RUNS_PROGRAMS: &str = "package(end-to-end) & kind(test)";
-/// The crates' own simulations.
-const SIMULATIONS: &str = "binary(replicas)";
+/// Replicas that meet in memory: a few by hand, wards from seeds.
+const SIMULATIONS: &str = "binary(replicas) | package(simulation)";
 
 /// Sets up, builds and runs. The last line on stdout is the sum.
 ///
@@ -102,7 +102,7 @@ fn crates(filter: &str) -> Result<Tally> {
 fn libtest(filter: &str) -> Result<Tally> {
     let args: &[&str] = match filter {
         RUNS_PROGRAMS => &["test", "--locked", "--package", "end-to-end", "--tests", "--no-fail-fast", "--", "--test-threads=1"],
-        SIMULATIONS => &["test", "--locked", "--package", "protocol", "--test", "replicas", "--no-fail-fast"],
+        SIMULATIONS => &["test", "--locked", "--package", "protocol", "--package", "simulation", "--tests", "--no-fail-fast"],
         _ => &["test", "--locked", "--workspace", "--exclude", "end-to-end", "--lib", "--bins", "--tests", "--no-fail-fast"],
     };
     eprintln!("$ cargo {}", args.join(" "));

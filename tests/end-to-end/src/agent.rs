@@ -6,7 +6,9 @@ use crate::process::{self, Process, Said, Spec};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Who signs in everywhere in a test ward.
 pub const NURSE: &str = "demo";
@@ -23,6 +25,7 @@ pub struct Agent {
     bus: String,
     process: Option<Process>,
     http: String,
+    lan: Option<String>,
     peak_rss_mb: f64,
     /// Milliseconds from the start of the process until it answered, the first time.
     pub ready_ms: Option<u64>,
@@ -39,6 +42,7 @@ impl Agent {
             bus: bus.to_owned(),
             process: None,
             http: String::new(),
+            lan: None,
             peak_rss_mb: 0.0,
             ready_ms: None,
         }
@@ -50,19 +54,14 @@ impl Agent {
     /// # Errors
     /// It does not come up.
     pub async fn start(&mut self) -> Result<()> {
-        config::write(&self.file, &self.config)?;
-        let spec = Spec {
-            name: format!("agent {}", self.config.name),
-            program: "edge-agent",
-            args: ["run".into(), "--config".into(), self.file.clone().into()].into(),
-            env: vec![("DBUS_SYSTEM_BUS_ADDRESS", self.bus.clone()), ("RUST_LOG", "info".into())],
-            log: self.log.clone(),
-            die_with_us: true,
-        };
-        let (process, ready) = Process::start(spec).await?;
+        let (process, ready) = Process::start(self.spec()?).await?;
         let bind = ready.get("http").and_then(Value::as_str).context("the agent's ready line names no http")?;
         self.http = format!("http://{bind}");
         self.config.bind = bind.to_owned();
+        self.lan = ready.get("lan").and_then(Value::as_str).map(str::to_owned);
+        if let (Some(lan), Some(config)) = (&self.lan, &mut self.config.lan) {
+            config.bind.clone_from(lan);
+        }
         for device in self.config.devices.iter_mut().filter(|device| device.listen.is_some()) {
             let listener = ready.pointer(&format!("/listeners/{}", device.id)).and_then(Value::as_str);
             device.listen =
@@ -71,6 +70,26 @@ impl Agent {
         self.ready_ms.get_or_insert(u64::try_from(process.ready_after.as_millis()).unwrap_or(u64::MAX));
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Starts it and kills it so long after, most likely before it is ready.
+    ///
+    /// # Errors
+    /// It does not start at all.
+    pub async fn start_and_kill(&self, after: Duration) -> Result<()> {
+        Process::start_and_kill(self.spec()?, after).await
+    }
+
+    fn spec(&self) -> Result<Spec<'static>> {
+        config::write(&self.file, &self.config)?;
+        Ok(Spec {
+            name: format!("agent {}", self.config.name),
+            program: "edge-agent",
+            args: ["run".into(), "--config".into(), self.file.clone().into()].into(),
+            env: vec![("DBUS_SYSTEM_BUS_ADDRESS", self.bus.clone()), ("RUST_LOG", "info".into())],
+            log: self.log.clone(),
+            die_with_us: true,
+        })
     }
 
     /// Asks it to end.
@@ -111,6 +130,14 @@ impl Agent {
         &self.http
     }
 
+    /// Where it listens for neighbours, while it does.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn lan(&self) -> Result<SocketAddr> {
+        self.lan.as_deref().context("the agent listens for no neighbours")?.parse().context("the agent's LAN address")
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -121,6 +148,12 @@ impl Agent {
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::pid)
     }
 
     /// The most memory any of its processes has had resident, MiB.

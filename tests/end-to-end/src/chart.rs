@@ -79,6 +79,22 @@ impl Chart {
         apart.map(|key| format!("{} = {} at {}: {} and {}", key.0, key.2, key.1, times(self, key), times(other, key))).collect()
     }
 
+    /// Values of messages acknowledged to a monitor that are not charted exactly once, for a person to read.
+    #[must_use]
+    pub fn wrong(&self, acknowledged: &[Value]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for message in acknowledged {
+            let at_ms = message["t_ms"].as_i64().unwrap_or_default();
+            for (code, number) in message["values"].as_object().into_iter().flatten() {
+                let found = self.count(code, at_ms, &number.to_string());
+                if found != 1 {
+                    wrong.push(format!("{code} = {number} at {at_ms} is charted {found} times"));
+                }
+            }
+        }
+        wrong
+    }
+
     /// How often a value is charted, by LOINC or `mdc:<n>`.
     #[must_use]
     pub fn count(&self, code: &str, at_ms: i64, number: &str) -> usize {

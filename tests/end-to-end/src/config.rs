@@ -29,6 +29,24 @@ pub struct AgentConfig {
     pub sync_every_s: u32,
     /// Devices.
     pub devices: Vec<DeviceConfig>,
+    /// Other boxes of the clinic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lan: Option<LanConfig>,
+}
+
+/// `[lan]` of `agent.toml`.
+#[derive(Clone, Debug, Serialize)]
+pub struct LanConfig {
+    /// Whether others are spoken to.
+    pub enabled: bool,
+    /// Where they are listened for.
+    pub bind: String,
+    /// Whether they are looked for by mDNS.
+    pub discover: bool,
+    /// With which sites the record is shared.
+    pub share_with: Vec<String>,
+    /// Where boxes are that need not be looked for.
+    pub peers: Vec<String>,
 }
 
 /// One device of `agent.toml`.
@@ -64,6 +82,8 @@ pub struct HubConfig {
     pub bind: String,
     /// Where it serves MQTT over TLS.
     pub mqtt: String,
+    /// Under which names agents reach it.
+    pub names: Vec<String>,
     /// The built screens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ui: Option<PathBuf>,

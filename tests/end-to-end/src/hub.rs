@@ -3,11 +3,13 @@
 use crate::agent::{NURSE, PIN};
 use crate::client::Client;
 use crate::config::{self, HubConfig};
-use crate::process::{self, Process, Spec};
+use crate::process::{self, Process, Said, Spec};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Who signs in at the hub of a test ward, with the same PIN as at the agents.
 pub const OPERATOR: &str = NURSE;
@@ -15,7 +17,8 @@ pub const OPERATOR: &str = NURSE;
 /// One hub.
 #[derive(Debug)]
 pub struct Hub {
-    config: HubConfig,
+    /// Its configuration; what is changed counts from the next start.
+    pub config: HubConfig,
     file: PathBuf,
     log: PathBuf,
     process: Option<Process>,
@@ -36,16 +39,7 @@ impl Hub {
     /// # Errors
     /// It does not come up.
     pub async fn start(&mut self) -> Result<()> {
-        config::write(&self.file, &self.config)?;
-        let spec = Spec {
-            name: "hub".into(),
-            program: "sync-hub",
-            args: ["run".into(), "--config".into(), self.file.clone().into()].into(),
-            env: vec![("RUST_LOG", "info".into())],
-            log: self.log.clone(),
-            die_with_us: true,
-        };
-        let (process, ready) = Process::start(spec).await?;
+        let (process, ready) = Process::start(self.spec()?).await?;
         let said = |key: &str| {
             ready.get(key).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("the hub's ready line names no {key}"))
         };
@@ -54,6 +48,26 @@ impl Hub {
         self.http = format!("http://{}", self.config.bind);
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Starts it and kills it so long after, most likely before it is ready.
+    ///
+    /// # Errors
+    /// It does not start at all.
+    pub async fn start_and_kill(&self, after: Duration) -> Result<()> {
+        Process::start_and_kill(self.spec()?, after).await
+    }
+
+    fn spec(&self) -> Result<Spec<'static>> {
+        config::write(&self.file, &self.config)?;
+        Ok(Spec {
+            name: "hub".into(),
+            program: "sync-hub",
+            args: ["run".into(), "--config".into(), self.file.clone().into()].into(),
+            env: vec![("RUST_LOG", "info".into())],
+            log: self.log.clone(),
+            die_with_us: true,
+        })
     }
 
     /// Asks it to end.
@@ -66,6 +80,34 @@ impl Hub {
             Some(process) => process.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.note_memory();
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Checks everything it has kept.
+    ///
+    /// # Errors
+    /// Something is wrong; with what.
+    pub async fn verify(&self) -> Result<String> {
+        self.command(&["verify"], "").await
+    }
+
+    /// Where it serves, as an address; known once it has run.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.config.bind.parse().context("the hub's address")
     }
 
     /// Where it serves.
@@ -104,6 +146,17 @@ impl Hub {
         let mut args: Vec<OsString> = words.iter().map(Into::into).collect();
         args.extend(["--config".into(), self.file.clone().into()]);
         process::run("sync-hub", &args, stdin).await?.ok().with_context(|| format!("sync-hub {}", words.join(" ")))
+    }
+
+    /// Runs `sync-hub <words> --config <its file>` to its end.
+    ///
+    /// # Errors
+    /// It cannot be run. That it fails is an answer.
+    pub async fn say(&self, words: &[&str]) -> Result<Said> {
+        config::write(&self.file, &self.config)?;
+        let mut args: Vec<OsString> = words.iter().map(Into::into).collect();
+        args.extend(["--config".into(), self.file.clone().into()]);
+        process::run("sync-hub", &args, "").await
     }
 
     /// Adds a site; its one-time code.

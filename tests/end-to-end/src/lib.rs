@@ -13,19 +13,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod agent;
+pub mod chance;
 pub mod chart;
 pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod disk;
 pub mod hub;
 pub mod live;
 pub mod measure;
 pub mod paths;
 pub mod patients;
+pub mod postgres;
 pub mod process;
-
+pub mod proxy;
 pub mod report;
 pub mod simulator;
 pub mod wait;
 pub mod ward;
+pub mod writer;

@@ -52,20 +52,8 @@ impl Process {
     /// # Errors
     /// It is not built, does not start, ends, or says nothing in time; with the end of its log.
     pub async fn start(spec: Spec<'_>) -> Result<(Self, Value)> {
-        let program = paths::program(spec.program)?;
-        let log = std::fs::File::options().create(true).append(true).open(&spec.log).with_context(|| spec.log.display().to_string())?;
-        let mut command = if spec.die_with_us { dies_with_us(&program) } else { Command::new(&program) };
-        command.args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(spec.die_with_us).process_group(0);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
-            command.env_remove(name);
-        }
-        command.envs(spec.env.iter().map(|(name, value)| (name, value.as_str())));
         let watch = Stopwatch::start();
-        let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
-        let stdout = child.stdout.take().context("a child without stdout")?;
-        let stdin = child.stdin.take();
-        let mut process = Self { name: spec.name, child, stdin, log: spec.log, ready_after: Duration::ZERO };
-        let mut lines = BufReader::new(stdout).lines();
+        let (mut process, mut lines) = Self::spawn(spec)?;
         let ready = match timeout(READY_WAIT, ready_line(&mut lines)).await {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => return Err(process.blame(&format!("{error:#}")).await),
@@ -74,6 +62,32 @@ impl Process {
         process.ready_after = watch.elapsed();
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok((process, ready))
+    }
+
+    /// Starts a program and kills it after so long, wherever it is by then.
+    ///
+    /// # Errors
+    /// It is not built, does not start, or cannot be waited for.
+    pub async fn start_and_kill(spec: Spec<'_>, after: Duration) -> Result<()> {
+        let (process, _lines) = Self::spawn(spec)?;
+        tokio::time::sleep(after).await;
+        process.kill().await
+    }
+
+    fn spawn(spec: Spec<'_>) -> Result<(Self, Lines<BufReader<ChildStdout>>)> {
+        let program = paths::program(spec.program)?;
+        let log = std::fs::File::options().create(true).append(true).open(&spec.log).with_context(|| spec.log.display().to_string())?;
+        let mut command = if spec.die_with_us { dies_with_us(&program) } else { Command::new(&program) };
+        command.args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(spec.die_with_us).process_group(0);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
+            command.env_remove(name);
+        }
+        command.envs(spec.env.iter().map(|(name, value)| (name, value.as_str())));
+        let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let stdout = child.stdout.take().context("a child without stdout")?;
+        let stdin = child.stdin.take();
+        let process = Self { name: spec.name, child, stdin, log: spec.log, ready_after: Duration::ZERO };
+        Ok((process, BufReader::new(stdout).lines()))
     }
 
     /// Its process id, while it runs.

@@ -1,7 +1,7 @@
 //! Simulated monitors: the `simulators` program, told over stdin what happens to the device.
 
 use crate::process::{Process, Spec};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
@@ -106,4 +106,15 @@ impl Simulator {
     pub async fn stop(self) -> Result<()> {
         self.process.stop().await
     }
+}
+
+/// What was acknowledged to an HL7 monitor, oldest first: `{"id","t_ms","values":{"<LOINC>":number}}`.
+///
+/// # Errors
+/// A line that is none.
+pub fn acknowledged(log: &Path) -> Result<Vec<Value>> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    // The last line may be under way.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    whole.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }

@@ -1,17 +1,20 @@
 //! A whole ward in a directory of its own: a hub, clinics with their agent, monitors and patients.
 
 use crate::agent::{Agent, NURSE, PIN};
+use crate::chance::Chance;
 use crate::chart::search;
 use crate::client::Client;
-use crate::config::{ANY_PORT, AgentConfig, DeviceConfig, HubConfig};
+use crate::config::{AgentConfig, DeviceConfig, HubConfig};
 use crate::hub::Hub;
 use crate::live::Live;
 use crate::paths;
 use crate::patients::{self, PEOPLE};
+use crate::proxy::Proxy;
 use crate::simulator::{Course, Simulator, Wearer};
 use crate::wait::until;
 use anyhow::{Context, Result};
 use serde_json::Value;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -40,13 +43,18 @@ pub struct Plan {
     pub hub: bool,
     /// Whether the programs serve the built screens.
     pub screens: bool,
+    /// Whether the agents reach the hub through a [`Proxy`].
+    pub behind_proxy: bool,
+    /// Whether it has an address of this machine to itself, so that nobody takes a port while its program is away; else all is at
+    /// 127.0.0.1, as a person would type it.
+    pub own_address: bool,
 }
 
 impl Plan {
     /// One clinic and its hub, without screens.
     #[must_use]
     pub fn one() -> Self {
-        Self { clinics: vec![("hillside", "1")], hub: true, screens: false }
+        Self { clinics: vec![("hillside", "1")], hub: true, screens: false, behind_proxy: false, own_address: true }
     }
 
     /// One clinic that knows of no hub, as at its first boot.
@@ -58,7 +66,7 @@ impl Plan {
     /// The demonstration: two clinics, with screens.
     #[must_use]
     pub fn demo() -> Self {
-        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], hub: true, screens: true }
+        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], hub: true, screens: true, behind_proxy: false, own_address: false }
     }
 }
 
@@ -69,6 +77,8 @@ pub struct Ward {
     pub hub: Hub,
     /// The clinics.
     pub clinics: Vec<Clinic>,
+    /// The line to the hub, where the plan has one. Live numerics go past it.
+    pub proxy: Option<Proxy>,
     folder: TempDir,
 }
 
@@ -99,20 +109,30 @@ impl Ward {
         let folder = tempfile::Builder::new().prefix("lamplight-").tempdir().context("a directory for the ward")?;
         let ui = if plan.screens { Some(paths::screens()?) } else { None };
         let home = room(folder.path(), "hub")?;
-        let config =
-            HubConfig { name: "hub".into(), data: home.join("data"), bind: ANY_PORT.into(), mqtt: ANY_PORT.into(), ui: ui.clone() };
+        let address = if plan.own_address { own_address() } else { Ipv4Addr::LOCALHOST };
+        let any_port = format!("{address}:0");
+        let config = HubConfig {
+            name: "hub".into(),
+            data: home.join("data"),
+            bind: any_port.clone(),
+            mqtt: any_port.clone(),
+            names: vec![address.to_string()],
+            ui: ui.clone(),
+        };
         let mut hub = Hub::new(&home, config);
         if plan.hub {
             hub.start().await?;
             hub.add_operator().await?;
         }
-        let mut ward = Self { hub, clinics: Vec::new(), folder };
+        let proxy = if plan.behind_proxy { Some(Proxy::open(hub.address()?).await?) } else { None };
+        let mut ward = Self { hub, clinics: Vec::new(), proxy, folder };
         for (number, (name, falls_ill)) in (1..).zip(&plan.clinics) {
             let home = room(ward.folder.path(), name)?;
-            let clinic = Clinic::open(&home, name, number, falls_ill, ui.clone()).await?;
+            let clinic = Clinic::open(&home, name, number, falls_ill, &any_port, ui.clone()).await?;
             if plan.hub {
                 let code = ward.hub.add_site(name).await?;
-                clinic.agent.enrol(ward.hub.http(), &code).await?;
+                let hub = ward.proxy.as_ref().map_or_else(|| ward.hub.http().to_owned(), Proxy::http);
+                clinic.agent.enrol(&hub, &code).await?;
             }
             ward.clinics.push(clinic);
         }
@@ -199,7 +219,7 @@ pub fn site(fleet: &Value, name: &str) -> Result<Value> {
 }
 
 impl Clinic {
-    async fn open(home: &Path, name: &str, number: u64, falls_ill: &str, ui: Option<PathBuf>) -> Result<Self> {
+    async fn open(home: &Path, name: &str, number: u64, falls_ill: &str, any_port: &str, ui: Option<PathBuf>) -> Result<Self> {
         let (socket, port) = (home.join("bus"), home.join("ttyGE"));
         let wearer = |bed: &str| {
             let course = if bed == falls_ill { Course::Deteriorating } else { Course::Stable };
@@ -210,13 +230,14 @@ impl Clinic {
         let config = AgentConfig {
             name: name.to_owned(),
             data: home.join("data"),
-            bind: ANY_PORT.into(),
+            bind: any_port.into(),
             ui,
             beds: BEDS.map(str::to_owned).into(),
             seal_every_s: SEAL_S,
             seal_waves_every_s: SEAL_S,
             sync_every_s: 1,
-            devices: devices(port, &bluetooth),
+            devices: devices(port, &bluetooth, any_port),
+            lan: None,
         };
         let mut agent = Agent::new(home, config, &format!("unix:path={}", socket.display()));
         agent.start().await?;
@@ -274,7 +295,7 @@ impl Clinic {
     }
 }
 
-fn devices(port: PathBuf, bluetooth: &Simulator) -> Vec<DeviceConfig> {
+fn devices(port: PathBuf, bluetooth: &Simulator, any_port: &str) -> Vec<DeviceConfig> {
     let device = |id: &str, name: &str, profile: &str, bed: &str| DeviceConfig {
         id: id.into(),
         name: name.into(),
@@ -284,10 +305,18 @@ fn devices(port: PathBuf, bluetooth: &Simulator) -> Vec<DeviceConfig> {
     };
     vec![
         DeviceConfig { serial: Some(port), ..device(SERIAL, "GE B40", "ge-b40-dri", "1") },
-        DeviceConfig { listen: Some(ANY_PORT.into()), ..device(HL7, "HL7 monitor", "ihe-pcd01", "2") },
+        DeviceConfig { listen: Some(any_port.into()), ..device(HL7, "HL7 monitor", "ihe-pcd01", "2") },
         DeviceConfig { address: bluetooth.address_of("plx"), ..device(OXIMETER, "Oximeter", "sig-pulse-oximeter", "3") },
         DeviceConfig { address: bluetooth.address_of("hr"), ..device(STRAP, "Heart-rate strap", "sig-heart-rate", "3") },
     ]
+}
+
+/// Connections leave from 127.0.0.1, so at any other address no port is ever taken by one: not by a stranger's, and not by that
+/// of a monitor which calls an agent that is away, and would reach itself.
+fn own_address() -> Ipv4Addr {
+    let mut chance = Chance::of_its_own();
+    let mut byte = || u8::try_from(chance.within(1..255)).unwrap_or(1);
+    Ipv4Addr::new(127, byte(), byte(), byte())
 }
 
 fn room(folder: &Path, name: &str) -> Result<PathBuf> {

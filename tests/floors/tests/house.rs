@@ -46,9 +46,10 @@ fn a_brain_may_not_have_a_clock_file_and_a_program_may_have_nothing_else() {
     assert!(may_lift_the_ban("edge-agent/daemon/tests/start.rs", Some(4)));
 }
 
-/// Integration tests above the brains run against real time.
+/// Integration tests and measuring examples above the brains run against real time.
 fn may_lift_the_ban(path: &str, floor: Option<u8>) -> bool {
-    floor.is_some_and(|floor| floor > 2) && (path.ends_with("/clock.rs") || path.split('/').any(|folder| folder == "tests"))
+    floor.is_some_and(|floor| floor > 2)
+        && (path.ends_with("/clock.rs") || path.split('/').any(|folder| folder == "tests" || folder == "examples"))
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The desktop window itself: WebKitGTK on a virtual screen, driven by WebDriver as a hand would.
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::chance::Chance;
 use end_to_end::client::Client;
 use end_to_end::ward::{Plan, Ward};
 use end_to_end::{paths, process, wait};
@@ -104,7 +105,8 @@ impl Desk {
         std::fs::write(&bus, BUS)?;
         let log = std::fs::File::create(home.join("desk.log"))?;
         let (screen, display) = screen().await?;
-        let (port, native) = (free_port()?, free_port()?);
+        let mut chance = Chance::of_its_own();
+        let (port, native) = (free_port(&mut chance)?, free_port(&mut chance)?);
         let mut command = process::dies_with_us(Path::new("dbus-run-session"));
         command.arg("--config-file").arg(&bus).arg("--").arg(driver);
         command.args(["--port", &port.to_string(), "--native-port", &native.to_string(), "--native-driver", NATIVE]);
@@ -198,7 +200,8 @@ async fn screen() -> Result<(Child, String)> {
     Ok((child, format!(":{}", number.trim())))
 }
 
-/// tauri-driver cannot say which port it was given, so one is chosen for it.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// tauri-driver cannot say which port it was given, so one is chosen for it, below those that connections take as they leave.
+fn free_port(chance: &mut Chance) -> Result<u16> {
+    let mut ports = (0..100).filter_map(|_| u16::try_from(chance.within(15_000..30_000)).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("a free port")
 }

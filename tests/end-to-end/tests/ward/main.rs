@@ -3,12 +3,20 @@
 
 mod backup;
 mod bad_input;
+mod bad_line;
+mod bundles;
 mod clone;
 mod crash;
+mod damage;
 mod demonstration;
 mod desktop;
+mod disk_full;
 mod fhir;
 mod hub_away;
+mod multicast;
+mod neighbours;
 mod reading;
+mod registration;
 mod revoked;
+mod transfer;
 mod unplugged;

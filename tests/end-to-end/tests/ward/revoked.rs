@@ -19,7 +19,7 @@ async fn a_revoked_site_is_told_so_and_goes_on_alone() -> Result<()> {
     .await?;
     assert!(line["problem"].as_str().is_some_and(|problem| !problem.is_empty()), "says nothing of what to do: {line}");
     let before = nurse.get("/api/v1/status").await?["stored"].as_u64();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(nurse.get("/api/v1/status").await?["stored"].as_u64() > before, "the ward stands still");
+    let goes_on = async || Ok((nurse.get("/api/v1/status").await?["stored"].as_u64() > before).then_some(()));
+    until("the ward goes on", Duration::from_secs(20), goes_on).await?;
     Ok(())
 }
