@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Not cut.
 const NEVER: u64 = u64::MAX;
@@ -19,11 +19,38 @@ pub struct Wire {
 
 #[derive(Debug)]
 struct State {
-    up: AtomicU64,
-    down: AtomicU64,
-    /// Both directions' bytes at which every connection is broken; then it is forgotten.
-    cut_at: AtomicU64,
+    tally: Mutex<Tally>,
     closed: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Tally {
+    up: u64,
+    down: u64,
+    /// Both directions' bytes at which the connection they cross is broken; then it is forgotten.
+    cut_at: u64,
+}
+
+impl State {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many of `read` bytes may pass. Fewer than all: the connection is `severed`, in the other direction too.
+    fn pass(&self, read: usize, up: bool, severed: &AtomicBool) -> usize {
+        let mut tally = self.tally();
+        if severed.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let left = usize::try_from(tally.cut_at.saturating_sub(tally.up + tally.down)).unwrap_or(usize::MAX);
+        let passed = read.min(left);
+        if passed < read {
+            severed.store(true, Ordering::Relaxed);
+            tally.cut_at = NEVER;
+        }
+        *(if up { &mut tally.up } else { &mut tally.down }) += passed as u64;
+        passed
+    }
 }
 
 impl Wire {
@@ -34,12 +61,7 @@ impl Wire {
     pub fn to(to: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("a port for the wire")?;
         let port = listener.local_addr()?.port();
-        let state = Arc::new(State {
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
-            cut_at: AtomicU64::new(NEVER),
-            closed: AtomicBool::new(false),
-        });
+        let state = Arc::new(State { tally: Mutex::new(Tally { up: 0, down: 0, cut_at: NEVER }), closed: AtomicBool::new(false) });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for near in listener.incoming() {
@@ -50,8 +72,10 @@ impl Wire {
                 let _ = (near.set_nodelay(true), far.set_nodelay(true));
                 let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) else { continue };
                 let (one, other) = (Arc::clone(&shared), Arc::clone(&shared));
-                std::thread::spawn(move || carry(near, far, &one, true));
-                std::thread::spawn(move || carry(far_too, near_too, &other, false));
+                let severed = Arc::new(AtomicBool::new(false));
+                let severed_too = Arc::clone(&severed);
+                std::thread::spawn(move || carry(near, far, &one, &severed, true));
+                std::thread::spawn(move || carry(far_too, near_too, &other, &severed_too, false));
             }
         });
         Ok(Self { port, state })
@@ -60,13 +84,14 @@ impl Wire {
     /// Bytes that crossed it so far, towards the far end and back.
     #[must_use]
     pub fn crossed(&self) -> (u64, u64) {
-        (self.state.up.load(Ordering::SeqCst), self.state.down.load(Ordering::SeqCst))
+        let tally = self.state.tally();
+        (tally.up, tally.down)
     }
 
-    /// Breaks every connection once that many more bytes have crossed; a new one may be made after.
+    /// Breaks the connection in use once that many more bytes have crossed; a new one may be made after.
     pub fn cut_after(&self, bytes: u64) {
-        let (up, down) = self.crossed();
-        self.state.cut_at.store(up + down + bytes, Ordering::SeqCst);
+        let mut tally = self.state.tally();
+        tally.cut_at = tally.up + tally.down + bytes;
     }
 }
 
@@ -78,17 +103,12 @@ impl Drop for Wire {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, state: &State, up: bool) {
-    let counter = if up { &state.up } else { &state.down };
+fn carry(mut from: TcpStream, mut to: TcpStream, state: &State, severed: &AtomicBool, up: bool) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        let crossed = state.up.load(Ordering::SeqCst) + state.down.load(Ordering::SeqCst);
-        let left = usize::try_from(state.cut_at.load(Ordering::SeqCst).saturating_sub(crossed)).unwrap_or(usize::MAX);
-        let passed = read.min(left);
-        counter.fetch_add(passed as u64, Ordering::SeqCst);
+        let passed = state.pass(read, up, severed);
         let Some(Ok(())) = buffer.get(..passed).map(|bytes| to.write_all(bytes)) else { break };
         if passed < read {
-            state.cut_at.store(NEVER, Ordering::SeqCst);
             let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
             return;
         }

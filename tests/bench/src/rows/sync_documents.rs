@@ -10,7 +10,8 @@ use crate::proxy::Wire;
 use crate::report::{Goal, Row, Side};
 use crate::world::{World, patient};
 use anyhow::{Error, Result, ensure};
-use protocol::{Draft, Where};
+use protocol::store::DocumentFilter;
+use protocol::{Draft, Store, Where};
 use serde_json::Value;
 use std::net::Ipv4Addr;
 
@@ -59,7 +60,9 @@ pub fn run(context: &Context) -> Result<Vec<Row>> {
         }
         let before = crossed(&wire);
         let (summary, took) = spent(|| line.session(&mut site, known.replica))?;
-        ensure!(summary.sent as usize >= documents, "{} entries for {documents} documents", summary.sent);
+        ensure!(summary.sent as usize >= patients, "{} entries for {patients} visits", summary.sent);
+        let there = observations(&mut hub.world())?;
+        ensure!(there == documents * (round + 1), "the hub shows {there} documents after {} rounds of {documents}", round + 1);
         ours.add(documents, crossed(&wire) - before, took.wall.as_secs_f64());
         if let (Ok(server), Some(wire)) = (&pouch, &pouch_wire) {
             let before = crossed(wire);
@@ -84,6 +87,12 @@ pub fn run(context: &Context) -> Result<Vec<Row>> {
             .note(&how)
             .bound_by("the hub opens, parses and shows each document before it answers, on one thread"),
     ])
+}
+
+/// Observations a hub can show.
+fn observations(hub: &mut World) -> Result<usize> {
+    let filter = DocumentFilter { resource_type: "Observation".into(), limit: usize::MAX, ..DocumentFilter::default() };
+    Ok(hub.store.begin()?.documents(&filter)?.len())
 }
 
 fn crossed(wire: &Wire) -> u64 {
