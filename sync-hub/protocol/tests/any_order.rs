@@ -39,8 +39,9 @@ impl Box {
         let commit = Commit { drafts, ..Commit::default() };
         self.replica.commit(&mut self.store, now(self.clock), &mut self.dice, &commit).expect("commit");
     }
-    fn take(&mut self, from: ReplicaId, stretches: &[Stretch]) {
-        self.replica.accept(&mut self.store, now(1), from, stretches, &[]).expect("accept");
+    /// Whether anything was new.
+    fn take(&mut self, from: ReplicaId, stretches: &[Stretch]) -> bool {
+        self.replica.accept(&mut self.store, now(1), from, stretches, &[]).expect("accept").is_new()
     }
     /// Everything it holds, payloads included.
     fn entries(&mut self) -> Vec<Stretch> {
@@ -101,13 +102,13 @@ fn world() -> (Box, Box, Vec<Stretch>) {
 
 /// Delivers until every entry of `set` is held: entries that come before those they follow are refused, and come again.
 fn deliver(to: &mut Box, from: ReplicaId, order: &[usize], set: &[Stretch], batch: usize) {
-    for _ in 0..set.len() {
-        let before = to.replica.digest(to.replica.id()).all;
+    loop {
+        let mut new = false;
         for indices in order.chunks(batch.max(1)) {
             let stretches: Vec<Stretch> = indices.iter().filter_map(|i| set.get(*i)).cloned().collect();
-            to.take(from, &stretches);
+            new |= to.take(from, &stretches);
         }
-        if to.replica.digest(to.replica.id()).all == before {
+        if !new {
             return;
         }
     }
@@ -117,7 +118,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    #[ignore = "known fault: a hub that is relayed a scope out of order may not count it as shared"]
     fn any_order_any_repeats_and_any_batches_give_the_same_record(
         picks in prop::collection::vec(any::<Index>(), 0..40), swaps in prop::collection::vec((any::<Index>(), any::<Index>()), 40), batch in 1usize..8
     ) {

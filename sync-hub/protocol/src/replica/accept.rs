@@ -133,8 +133,9 @@ impl<'a> Taking<'a> {
                 Ok(()) => {}
                 Err(Stopped::Store(error)) => return Err(error),
                 Err(Stopped::Refused(kind, reason)) => {
-                    stopped.push(chain);
+                    // What merely comes too early stops nothing: what it follows may be in the same message.
                     if let Some(kind) = kind {
+                        stopped.push(chain);
                         let detail = format!("scope {}, run {}: {reason}", chain.scope, chain.run);
                         self.tx.put_incident(&Incident {
                             author: self.peer,
