@@ -7,7 +7,8 @@ use record::code::Code;
 use record::decimal::Decimal;
 use record::id::{GroupId, Hash, ReplicaId, RunId, ScopeId};
 use record::ledger::body::{
-    Acknowledgement, AuditEvent, Change, DocumentEvent, Erasure, Genesis, Membership, Refiling, Revocation, RunStart, Span, segment_in,
+    Acknowledgement, AuditEvent, Change, DocumentEvent, Erasure, Genesis, Member, Membership, Refiling, Revocation, RunStart, Span,
+    segment_in,
 };
 use record::ledger::entry::VERSION;
 use record::ledger::grant::{Grant, ScopeRole};
@@ -122,7 +123,7 @@ fn every_kind_of_body_is_these_bytes() {
         Body::Shed(vec![Span { chain: chain(), from: 3, to: 9 }]),
         Body::Membership(Membership::Ends { replica: chain().author, granted: Hlc::default() }),
         Body::Membership(Membership::Left { scopes: vec![(chain().scope, Hlc::default())] }),
-        Body::Erasure(Erasure::Ordered),
+        Body::Erasure(Erasure::Ordered { members: vec![Member { replica: chain().author, granted: Hlc::default(), left: true }] }),
         Body::Erasure(Erasure::Done),
         Body::Revocation(Revocation { replica: chain().author, heads: vec![Head::empty(chain())] }),
     ];

@@ -1,6 +1,7 @@
 //! Who takes part in a scope: a pure function of the grants, endings, departures, erasures and revocations in its entries.
 
 use record::id::{ReplicaId, RunId};
+use record::ledger::body::Member;
 use record::ledger::{ChainId, Head, Hlc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,17 @@ pub struct Access {
     granted: BTreeMap<ReplicaId, (Hlc, ReplicaId)>,
     ends: BTreeMap<ReplicaId, Hlc>,
     left: BTreeMap<ReplicaId, Hlc>,
-    erasure: Option<BTreeSet<ReplicaId>>,
+    erasure: Option<Erasing>,
     revoked: BTreeMap<ReplicaId, BTreeMap<RunId, u64>>,
+}
+
+/// An erasure that was ordered.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Erasing {
+    /// Whom the orders name: everyone who reads one knows that these take part.
+    named: BTreeSet<ReplicaId>,
+    /// Who has signed to have done it.
+    done: BTreeSet<ReplicaId>,
 }
 
 impl Access {
@@ -54,6 +64,12 @@ impl Access {
         self.had(replica) && !self.has(replica)
     }
 
+    /// Everyone who takes part or did, as an order to destroy the scope names them.
+    pub(crate) fn all(&self) -> Vec<Member> {
+        let member = |(&replica, &(granted, _)): (&ReplicaId, &(Hlc, ReplicaId))| Member { replica, granted, left: !self.has(replica) };
+        self.granted.iter().map(member).collect()
+    }
+
     /// Everyone who takes part or did: when they were last granted it, and by whom.
     pub fn grants(&self) -> impl Iterator<Item = (ReplicaId, Hlc, ReplicaId)> {
         self.granted.iter().map(|(to, (at, by))| (*to, *at, *by))
@@ -73,8 +89,16 @@ impl Access {
     /// Members that have neither signed that they destroyed it nor left before; none if nobody must.
     #[must_use]
     pub fn erasure_outstanding(&self) -> Vec<ReplicaId> {
-        let done = |done: &BTreeSet<ReplicaId>| self.members().filter(|r| !done.contains(r)).collect();
-        self.erasure.as_ref().map(done).unwrap_or_default()
+        let outstanding = |erasing: &Erasing| self.members().filter(|r| !erasing.done.contains(r)).collect();
+        self.erasure.as_ref().map(outstanding).unwrap_or_default()
+    }
+
+    /// Whether the scope is to be destroyed and a replica has granted it to somebody no order names: before it knew of the order,
+    /// and those who knew did not read the grant any more.
+    #[must_use]
+    pub fn has_unnamed(&self, by: ReplicaId) -> bool {
+        let unnamed = |erasing: &Erasing| self.grants().any(|(to, _, granter)| granter == by && !erasing.named.contains(&to));
+        self.erasure.as_ref().is_some_and(unnamed)
     }
 
     /// Whether an entry was written after its author's membership was revoked.
@@ -101,12 +125,21 @@ impl Access {
         newest(&mut self.left, who, granted);
     }
 
-    pub(crate) fn order_erasure(&mut self) {
-        self.erasure.get_or_insert_default();
+    pub(crate) fn order_erasure(&mut self, by: ReplicaId, members: &[Member]) {
+        for Member { replica, granted, left } in members {
+            // Whoever has read the grant itself knows who gave it.
+            if self.granted(*replica) < Some(*granted) {
+                self.grant(*replica, *granted, by);
+            }
+            if *left {
+                self.leave(*replica, *granted);
+            }
+        }
+        self.erasure.get_or_insert_default().named.extend(members.iter().map(|member| member.replica));
     }
 
     pub(crate) fn erased(&mut self, by: ReplicaId) {
-        self.erasure.get_or_insert_default().insert(by);
+        self.erasure.get_or_insert_default().done.insert(by);
     }
 
     /// Later revocations may name more; what one lets through stays through.

@@ -65,11 +65,16 @@ impl Mallory {
                 let chain = ChainId { run, ..chain };
                 (
                     "entries in another's name",
-                    signed(identity, chain, vec![(Kind::ERASURE, 0, Body::Erasure(Erasure::Ordered).encode(&Act::system()))], hlc),
+                    signed(
+                        identity,
+                        chain,
+                        vec![(Kind::ERASURE, 0, Body::Erasure(Erasure::Ordered { members: Vec::new() }).encode(&Act::system()))],
+                        hlc,
+                    ),
                 )
             }
             4 => {
-                let body = Body::Erasure(Erasure::Ordered);
+                let body = Body::Erasure(Erasure::Ordered { members: Vec::new() });
                 let sealed = seal::seal(None, &place(own, 0, body.kind()), &body.encode(&Act::system())).ok()?;
                 ("an erasure of another's scope", signed(identity, own, vec![(body.kind(), 0, sealed)], hlc))
             }

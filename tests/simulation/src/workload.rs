@@ -12,6 +12,7 @@ use protocol::{Draft, PeerRole, Where};
 use record::binding::{Binding, Bindings, Bound, Owner};
 use record::code::Code;
 use record::decimal::Decimal;
+use record::document::Conflict;
 use record::id::{DeviceId, PatientId, ScopeId};
 use record::observation::{Quality, WaveBlock};
 use record::series::{Boot, Frame, Numeric, Segment, SegmentKind, decode_tick};
@@ -497,7 +498,9 @@ pub fn values(disk: &mut Disk, document: &DocumentId, element: &str) -> Result<B
     let Some(stored) = disk.read(|tx| tx.document(document.0, &id))?.filter(|d| !d.json.is_empty()) else { return Ok(BTreeSet::new()) };
     let shown = protocol::replica::parts_of(&stored)?.show(document.0).map_err(|e| StoreError::Other(e.to_string()))?;
     let mut values = BTreeSet::new();
-    match shown.conflicts.iter().find(|c| c.element == element) {
+    // A choice element (medication[x]) is in conflict as a whole, whichever of its types each value has.
+    let of_element = |c: &&Conflict| c.values.iter().any(|concurrent| concurrent.value.contains_key(element));
+    match shown.conflicts.iter().find(of_element) {
         Some(conflict) => values.extend(conflict.values.iter().filter_map(|concurrent| concurrent.value.get(element)).map(value_in)),
         None => values.extend(shown.json.get(element).map(value_in)),
     }

@@ -10,7 +10,6 @@ use std::thread;
 const SEEDS: u64 = 200;
 
 #[test]
-#[ignore = "known faults: `cargo xtask simulate --seeds 200` lists the seeds"]
 fn wards_of_the_budget_keep_every_promise() {
     let seeds = std::env::var("LAMPLIGHT_SIMULATION_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
@@ -44,7 +43,6 @@ fn a_seed_is_the_same_run_every_time() {
 }
 
 #[test]
-#[ignore = "known faults: reorder, seed 1 shows one of two concurrent values of a choice element"]
 fn every_fault_by_itself_is_survived() {
     for fault in Fault::ALL {
         for seed in 0..3 {

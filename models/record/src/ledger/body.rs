@@ -252,12 +252,27 @@ pub enum Membership {
 }
 
 /// Destroying what a scope says, everywhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Erasure {
     /// Whoever holds the scope must destroy its key, its payloads and all that was made from them.
-    Ordered,
+    Ordered {
+        /// Who takes part or did: the grants are destroyed with the scope, and whoever comes later, or comes back from a backup,
+        /// must still learn whose entries count and who is to sign.
+        members: Vec<Member>,
+    },
     /// The author of this entry has done so.
     Done,
+}
+
+/// One who takes part in a scope that is to be destroyed, or did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub replica: ReplicaId,
+    /// The stamp of its newest grant.
+    pub granted: Hlc,
+    /// Whether it has left since.
+    pub left: bool,
 }
 
 /// A replica whose membership was revoked.

@@ -153,7 +153,7 @@ impl Applying<'_> {
             Body::Refiling(Refiling::Copy { segment, .. }) => self.segment(header, segment)?,
             Body::Shed(spans) => self.shed(header, spans)?,
             Body::Membership(event) => self.membership(header, event)?,
-            Body::Erasure(event) => self.erasure(header, *event)?,
+            Body::Erasure(event) => self.erasure(header, event)?,
             Body::Revocation(revocation) => {
                 if !self.known.is_hub(self.identity.replica(), header.author) && !header.scope.is_begun_by(header.author) {
                     return Err(Failed::Content("only the hub and the scope's creator revoke".to_owned()));
@@ -326,15 +326,15 @@ impl Applying<'_> {
         Ok(())
     }
 
-    fn erasure(&mut self, header: &Header, event: Erasure) -> Result<(), Failed> {
+    fn erasure(&mut self, header: &Header, event: &Erasure) -> Result<(), Failed> {
         match event {
             Erasure::Done => self.change_scope(header.scope, |scope| scope.access.erased(header.author))?,
-            Erasure::Ordered => {
+            Erasure::Ordered { members } => {
                 let me = self.identity.replica();
                 if !header.scope.is_begun_by(header.author) && !self.known.is_hub(me, header.author) {
                     return Err(Failed::Content("only the hub and the scope's creator order an erasure".to_owned()));
                 }
-                self.change_scope(header.scope, |scope| scope.access.order_erasure())?;
+                self.change_scope(header.scope, |scope| scope.access.order_erasure(header.author, members))?;
                 self.close(header.scope, State::Erased)?;
             }
         }

@@ -162,7 +162,7 @@ impl Replica {
     ) -> Result<Committed, MembershipError> {
         let scope = self.open_scope(patient)?;
         let committed = self.write(store, now, entropy, act, |writer, entropy| {
-            writer.add(scope, &Body::Erasure(Erasure::Ordered), entropy)?;
+            writer.order_erasure(scope, entropy)?;
             writer.add(scope, &Body::Erasure(Erasure::Done), entropy)?;
             Ok(None)
         });
@@ -217,7 +217,8 @@ impl Replica {
         shared.all(|s| s.access.has_revoked(replica))
     }
 
-    /// Does what others' entries ask of this replica: signs for erasures that were carried out, and leaves scopes it was told
+    /// Does what others' entries ask of this replica: signs for erasures that were carried out, names in them to whom it granted
+    /// the scope before it knew of the erasure, and leaves scopes it was told
     /// to leave, once `keeper` has signed for all it wrote there and `in_use` does not hold them. Gives nothing if there was
     /// nothing to do.
     ///
@@ -234,6 +235,7 @@ impl Replica {
         let me = self.id();
         let scopes = self.known.scopes.values();
         let erased: Vec<ScopeId> = scopes.filter(|s| s.access.erasure_outstanding().contains(&me)).map(|s| s.id).collect();
+        let late: Vec<ScopeId> = self.known.scopes.values().filter(|s| s.access.has_unnamed(me)).map(|s| s.id).collect();
         let mut leaving = Vec::new();
         if let Some(keeper) = keeper {
             let mut tx = store.begin()?;
@@ -249,10 +251,13 @@ impl Replica {
                 }
             }
         }
-        if erased.is_empty() && leaving.is_empty() {
+        if erased.is_empty() && late.is_empty() && leaving.is_empty() {
             return Ok(None);
         }
         let committed = self.write(store, now, entropy, &Act::system(), |writer: &mut Writer<'_>, entropy| {
+            for scope in late {
+                writer.order_erasure(scope, entropy)?;
+            }
             for scope in erased {
                 writer.add(scope, &Body::Erasure(Erasure::Done), entropy)?;
             }

@@ -7,7 +7,7 @@ use crate::entropy::{Entropy, bytes};
 use crate::store::{State, Store, StoreError, Transaction};
 use record::document::{self, DocumentError};
 use record::id::{GroupId, PatientId, ReplicaId, ResourceId, RunId, ScopeId};
-use record::ledger::body::{Act, Body, DocumentEvent, RunStart};
+use record::ledger::body::{Act, Body, DocumentEvent, Erasure, RunStart};
 use record::ledger::chain::STRETCH_LIMIT;
 use record::ledger::entry::{VERSION, sha256};
 use record::ledger::grant::{self, ScopeRole};
@@ -199,6 +199,12 @@ impl Writer<'_> {
         self.known.hlc = self.known.hlc.max(before.unwrap_or_default());
         let grant = grant::wrap(&opening, peer.replica, &peer.seal_public, bytes(entropy))?;
         self.add(scope, &Body::Grant(grant), entropy)
+    }
+
+    /// Orders all who take part to destroy a scope.
+    pub fn order_erasure(&mut self, scope: ScopeId, entropy: &mut dyn Entropy) -> Result<(), CommitError> {
+        let members = self.known.scopes.get(&scope).map(|s| s.access.all()).unwrap_or_default();
+        self.add(scope, &Body::Erasure(Erasure::Ordered { members }), entropy)
     }
 
     /// Adds an event to the entry that the commit will make of this scope's documents.
