@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod demo;
+mod mutate;
 mod run;
 mod setup;
 mod simulate;
@@ -39,6 +40,8 @@ enum Task {
     Bench(bench::Options),
     /// Runs simulated wards from seeds; says which failed.
     Simulate(simulate::Options),
+    /// Breaks a rule of the product at a time, in a copy, and shows that the simulated wards notice.
+    Mutate(mutate::Options),
     /// All that continuous integration checks: format, lints, generated files, tests.
     Ci,
     /// Writes the OpenAPI documents that the screens' types are made from.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
+        Task::Mutate(options) => mutate::run(&options),
         Task::Ci => ci::run(),
         Task::Codegen => codegen::write(),
     };

@@ -31,7 +31,7 @@ pub struct Options {
 /// It does not build.
 pub fn run(options: &Options) -> Result<()> {
     // With the test build's features and profile: what the tests have built is not built again.
-    must(&mut cargo(&["build", "--locked", "--package", "simulation"]))?;
+    must(&mut cargo(&["build", "--locked", "--workspace", "--bin", "simulate"]))?;
     let mut simulate = Command::new(target().join("debug/simulate"));
     simulate.args(["--seeds", &options.seeds.to_string(), "--from", &options.from.to_string()]);
     simulate.args(options.json.then_some("--json")).args(options.trace.then_some("--trace"));

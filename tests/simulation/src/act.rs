@@ -18,17 +18,54 @@ pub enum Act {
     /// A patient is registered.
     Register(PatientId),
     /// A document is begun with a value in an element.
-    Create { place: Where, document: DocumentId, element: &'static str, value: String },
+    Create {
+        /// Where it is to live.
+        place: Where,
+        /// Which.
+        document: DocumentId,
+        /// The element that carries a value; empty: none.
+        element: &'static str,
+        /// The value.
+        value: String,
+    },
     /// An element is given another value, in place of those its author sees.
-    Update { document: DocumentId, element: &'static str, value: String, replaces: BTreeSet<String> },
+    Update {
+        /// Which.
+        document: DocumentId,
+        /// The element.
+        element: &'static str,
+        /// Its new value.
+        value: String,
+        /// The values seen.
+        replaces: BTreeSet<String>,
+    },
     /// An alert is taken.
-    Take { alert: String, by: String, at: Timestamp },
+    Take {
+        /// Which.
+        alert: String,
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Bindings are said, or said anew; samples sealed for the wrong patient are moved.
-    Bind { bindings: Vec<Binding>, moved: Option<Move> },
+    Bind {
+        /// The versions.
+        bindings: Vec<Binding>,
+        /// What is moved with them.
+        moved: Option<Move>,
+    },
     /// Devices have sent something.
     Tick(Vec<Frame>),
     /// The tail is sealed.
-    Seal { drafts: Vec<Draft>, through: u64, placed: Vec<(SampleId, Place)> },
+    Seal {
+        /// The segments.
+        drafts: Vec<Draft>,
+        /// The newest tick in them.
+        through: u64,
+        /// Where each sample goes.
+        placed: Vec<(SampleId, Place)>,
+    },
     /// The box notes who read what.
     Audit(Timestamp),
     /// Several at once, all or nothing.

@@ -114,6 +114,7 @@ impl World {
             done.or_else(|error| self.fail(error.to_string()))?;
         }
         self.befell.insert(fault);
+        self.forget_words(node);
         self.undoubt(node);
         self.tell(|w| format!("{} goes back to {}s ({fault:?})", w.name(node), backup.at / SECOND));
         if node == 0 {

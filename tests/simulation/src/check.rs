@@ -59,7 +59,8 @@ pub fn receipt(world: &mut World, node: NodeId, message: &Message) -> Result<(),
 /// # Errors
 /// It does not.
 pub fn synced(world: &mut World, node: NodeId) -> Result<(), Failure> {
-    if world.unheard.contains(&node) || node == 0 {
+    // A payload that has decayed since it was signed for is an incident of its own.
+    if world.unheard.contains(&node) || node == 0 || world.flipped > 0 {
         return Ok(());
     }
     let (id, hub, key) = (world.nodes[node].id(), world.nodes[0].id(), world.nodes[node].key);

@@ -11,8 +11,6 @@
 //! Never here: files, sockets, threads; what a mutation of the product looks like.
 //! Start at [`run`], then `world`, `workload`, `befall`, `check`.
 
-// The fields of acts and plans are what their names say.
-#![allow(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod act;

@@ -113,6 +113,13 @@ impl Plan {
         if faults.contains(&Fault::BitFlip) {
             faults.retain(|fault| !matches!(fault, Fault::Retain | Fault::Restore | Fault::Rollback | Fault::Clone));
         }
+        // What was dropped under the receipt of a hub that then goes back, or is gone from both a box and its hub, is lost indeed.
+        if faults.contains(&Fault::Restore) || faults.contains(&Fault::Rollback) {
+            faults.remove(&Fault::Retain);
+        }
+        if faults.contains(&Fault::Restore) {
+            faults.remove(&Fault::Rollback);
+        }
         if faults.contains(&Fault::Clone) {
             faults.retain(|fault| !matches!(fault, Fault::Restore | Fault::Rollback));
         }

@@ -463,7 +463,7 @@ impl World {
         .map(|_| ())
     }
 
-    /// The keys of those who take part in a patient's scope, or may still.
+    /// The keys of those who certainly take part in a patient's scope.
     #[must_use]
     pub fn members(&self, patient: usize) -> BTreeSet<Key> {
         let Some(patient) = self.model.patients.get(patient) else { return BTreeSet::new() };
@@ -472,8 +472,9 @@ impl World {
             members.extend(self.admits(creator).iter().filter_map(|(id, _)| self.nodes.get(*id).map(|n| n.key)));
         }
         for (write, to, leaving) in &patient.moves {
+            // What is left of a commit that a disk forgot in part may still have told them to leave.
+            members.retain(|m| !leaving.contains(m));
             if self.model.is_sure(*write) {
-                members.retain(|m| !leaving.contains(m));
                 members.insert(*to);
             }
         }

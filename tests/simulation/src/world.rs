@@ -44,7 +44,16 @@ pub enum Event {
     /// Bytes arrive.
     Arrive(Packet),
     /// A reply is not waited for any longer.
-    Expire { node: NodeId, peer: NodeId, number: u64, step: u64 },
+    Expire {
+        /// Who waits.
+        node: NodeId,
+        /// For whom.
+        peer: NodeId,
+        /// In which session.
+        number: u64,
+        /// For the answer to which message of it.
+        step: u64,
+    },
     /// A box does what others' entries ask of it.
     Settle(NodeId),
     /// A box starts.
@@ -471,6 +480,11 @@ impl World {
                 self.model.writes.push(write);
             }
         }
+    }
+
+    /// Takes from the line what a box said before it went back: a receipt of then would vouch for what is not held any more.
+    pub fn forget_words(&mut self, node: NodeId) {
+        self.queue.retain(|_, event| !matches!(event, Event::Arrive(packet) if packet.from == node));
     }
 
     /// Forgets what was in doubt: the disk was replaced.

@@ -165,8 +165,10 @@ impl Replica {
             tx.drop_dead_letter(letter.chain, letter.seq)?;
             let Some(entry) = tx.entry(letter.chain, letter.seq)? else { continue };
             if !entry.state.holds() {
-                // Asked for again in the next session.
-                tx.mark(letter.chain, letter.seq, State::Wanted)?;
+                // Asked for again in the next session; what was erased, dropped or given up since is not.
+                if entry.state == State::Absent {
+                    tx.mark(letter.chain, letter.seq, State::Wanted)?;
+                }
                 continue;
             }
             let mut applying = Applying { tx: tx.as_mut(), known: &mut known, identity: &self.identity, now, changes: &mut changes };
