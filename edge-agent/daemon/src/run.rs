@@ -187,6 +187,8 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
     let http = listener.local_addr()?;
     // Monitors are told where to connect in the ready line, so their listeners are waited for.
     let _ = tokio::time::timeout(LISTENING_WAIT, bound.wait_for(|all| all.len() >= listeners)).await;
+    // Whoever reads the ready line may ask for the end at once.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("{}", ready_line(&http.to_string(), lan_at, started, &bound.borrow(), &configured));
 
     let mut over = stopping;
@@ -194,7 +196,6 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
         // An error means the sender is gone: the program ends either way.
         let _ = over.wait_for(|stop| *stop).await;
     });
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async {
         tokio::select! {
             _ = terminate.recv() => {}

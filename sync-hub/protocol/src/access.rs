@@ -21,8 +21,8 @@ pub struct Access {
 /// An erasure that was ordered.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Erasing {
-    /// Whom the orders name: everyone who reads one knows that these take part.
-    named: BTreeSet<ReplicaId>,
+    /// Whom the orders name, by which grant: everyone who reads one knows that these take part.
+    named: BTreeMap<ReplicaId, Hlc>,
     /// Who has signed to have done it.
     done: BTreeSet<ReplicaId>,
 }
@@ -93,11 +93,11 @@ impl Access {
         self.erasure.as_ref().map(outstanding).unwrap_or_default()
     }
 
-    /// Whether the scope is to be destroyed and a replica has granted it to somebody no order names: before it knew of the order,
-    /// and those who knew did not read the grant any more.
+    /// Whether the scope is to be destroyed and a replica has given a grant that no order names: before it knew of the order, and
+    /// those who knew did not read the grant any more.
     #[must_use]
     pub fn has_unnamed(&self, by: ReplicaId) -> bool {
-        let unnamed = |erasing: &Erasing| self.grants().any(|(to, _, granter)| granter == by && !erasing.named.contains(&to));
+        let unnamed = |erasing: &Erasing| self.grants().any(|(to, at, giver)| giver == by && erasing.named.get(&to) < Some(&at));
         self.erasure.as_ref().is_some_and(unnamed)
     }
 
@@ -135,7 +135,8 @@ impl Access {
                 self.leave(*replica, *granted);
             }
         }
-        self.erasure.get_or_insert_default().named.extend(members.iter().map(|member| member.replica));
+        let named = &mut self.erasure.get_or_insert_default().named;
+        members.iter().for_each(|member| newest(named, member.replica, member.granted));
     }
 
     pub(crate) fn erased(&mut self, by: ReplicaId) {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use protocol::replica::{Retention, Vitals, frames_of};
+use protocol::replica::{Retention, Transfer, Vitals, frames_of};
 use protocol::store::State;
 use protocol::{Draft, Peer, PeerRole, Store, Where};
 use record::id::PatientId;
@@ -59,7 +59,8 @@ fn two_sites() -> (Node, Node, Node, PatientId) {
 fn hand_over(hub: &mut Node, patient: &PatientId, from: &Node, to: &Node) {
     let peer = Peer { role: PeerRole::Neighbour, ..to.peer() };
     let now = hub.now();
-    hub.replica.hand_over(&mut hub.store, now, &mut hub.entropy, &Act::system(), patient, &peer, &[from.replica.id()]).expect("hand over");
+    let transfer = Transfer { patient, to: &peer, leaving: &[from.replica.id()] };
+    hub.replica.hand_over(&mut hub.store, now, &mut hub.entropy, &Act::system(), transfer).expect("hand over");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::node::NodeId;
 use crate::plan::Fault;
 use crate::workload::{json_of, values};
 use crate::world::{Failure, World};
+use protocol::Replica;
 use protocol::replica::{Vitals, frames_of};
 use protocol::store::State;
 use protocol::wire::Message;
@@ -112,7 +113,13 @@ fn digests(world: &mut World) -> Result<(), Failure> {
             let (ours, theirs) = (here.digest(there.id()), there.digest(here.id()));
             if ours != theirs {
                 let differ = ours.scopes.keys().chain(theirs.scopes.keys()).find(|s| ours.scopes.get(s) != theirs.scopes.get(s));
-                return world.fail(format!("{} and {} hold different sets, in scope {differ:?}", world.name(node), world.name(peer)));
+                let access = |replica: &Replica| differ.and_then(|scope| replica.scope(*scope)).map(|s| s.access.clone());
+                let (here, there) = (access(here), access(there));
+                return world.fail(format!(
+                    "{} and {} hold different sets, in scope {differ:?}; who takes part:\n{here:?}\n{there:?}",
+                    world.name(node),
+                    world.name(peer)
+                ));
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::model::{DocumentId, Key, Place, SampleId};
 use crate::node::NodeId;
 use crate::plan::Fault;
 use crate::world::{Doubt, Failure, SECOND, World};
-use protocol::replica::Retention;
+use protocol::replica::{Retention, Transfer};
 use protocol::store::{State, StoreError};
 use protocol::{Draft, PeerRole, Where};
 use record::binding::{Binding, Bindings, Bound, Owner};
@@ -440,7 +440,7 @@ impl World {
         let what = format!("hands {patient} over to key {to}, leaving {leaving:?}");
         self.attempt(0, &what, Doubt::HandOver(number, to, leaving), |replica, disk, now, dice| {
             let by = record::ledger::Act::system();
-            replica.hand_over(disk, now, dice, &by, &patient, &target, &ids).map_err(commit_error)
+            replica.hand_over(disk, now, dice, &by, Transfer { patient: &patient, to: &target, leaving: &ids }).map_err(commit_error)
         })
         .map(|_| ())
     }

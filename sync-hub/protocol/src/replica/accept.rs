@@ -310,8 +310,7 @@ impl<'a> Taking<'a> {
             }
             return Err(Stopped::Refused(None, format!("scope {} is not known here", chain.scope)));
         };
-        let known = !scope.access.is_unknown();
-        if known && chain.author != me && !scope.id.is_begun_by(chain.author) && !scope.access.had(chain.author) {
+        if chain.author != me && !self.known.takes_part(chain) {
             return Err(Stopped::Refused(None, format!("{} is not known to take part in scope {}", chain.author, chain.scope)));
         }
         match stretch.headers.iter().find(|h| !self.known.may_write(scope, me, h.author, h.kind)) {

@@ -43,6 +43,17 @@ pub struct Handover {
     pub left: Vec<ReplicaId>,
 }
 
+/// A patient who goes to another replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer<'a> {
+    /// Who.
+    pub patient: &'a PatientId,
+    /// To whom.
+    pub to: &'a Peer,
+    /// Who is to leave the record, once all it wrote there is held elsewhere.
+    pub leaving: &'a [ReplicaId],
+}
+
 impl Replica {
     /// Records this replica opened to others who still take part, the newest first.
     #[must_use]
@@ -119,8 +130,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Hands a patient over to another replica: it is granted the scope with all its history. Whoever is in `leaving` is to
-    /// leave once all it wrote is held elsewhere.
+    /// Hands a patient over to another replica: it is granted the scope with all its history.
     ///
     /// # Errors
     /// The patient's record is not open here; nothing was written.
@@ -130,10 +140,9 @@ impl Replica {
         now: Now,
         entropy: &mut dyn Entropy,
         act: &Act,
-        patient: &PatientId,
-        to: &Peer,
-        leaving: &[ReplicaId],
+        transfer: Transfer<'_>,
     ) -> Result<Committed, MembershipError> {
+        let Transfer { patient, to, leaving } = transfer;
         let scope = self.open_scope(patient)?;
         let committed = self.write(store, now, entropy, act, |writer, entropy| {
             writer.grant(scope, to, entropy)?;

@@ -14,7 +14,7 @@ mod write;
 
 pub use accept::{Accepted, Refused};
 pub use duties::{Retention, Scrubbed};
-pub use membership::{Handover, MembershipError};
+pub use membership::{Handover, MembershipError, Transfer};
 pub use read::{MANUAL, Vitals, documents_of, frames_of, parts_of, patient_scope};
 pub use series::{Asked, SeriesReader};
 pub use write::CommitError;

@@ -94,12 +94,15 @@ enum Spoken {
     Heads(Vec<(Chain, u64, Hash)>, bool),
 }
 
+/// How far a chain is held, and the ranges before that which are not.
+type HeldChain = (Chain, u64, Vec<(u64, u64)>);
+
 /// A receipt; its signer, receiver and digest are the message's own.
 #[derive(Serialize, Deserialize)]
 struct Signed {
     at: Timestamp,
     since: ReceiptId,
-    held: Vec<(Chain, u64, Vec<(u64, u64)>)>,
+    held: Vec<HeldChain>,
     signature: ([u8; 32], [u8; 32]),
 }
 
