@@ -6,7 +6,7 @@
 
 use crate::event_loop::Told;
 use crate::run::news;
-use crate::state;
+use crate::{clock, state};
 use edge_core::{Input, Room};
 use edge_store::Ballast;
 use protocol::commit::GivenUp;
@@ -15,14 +15,13 @@ use protocol::{PeerRole, Replica, Store, StoreError};
 use record::binding::{Bound, Owner};
 use record::id::{ReplicaId, ScopeId};
 use record::series::decode_tick;
-use record::time::Timestamp;
+use record::time::{Monotonic, Timestamp};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
 use web::dead_letters::{Retried, retry_all};
 use web::recorder::{Desk, Recorder};
 
@@ -68,16 +67,17 @@ pub fn retried(told: mpsc::Sender<Told>) -> Retried {
 impl Duties {
     /// Runs until the program ends.
     pub async fn run(self) {
-        let (mut retried_at, mut full_at) = (Instant::now(), None::<Instant>);
+        let (mut retried_at, mut full_at) = (clock::now().mono, None::<Monotonic>);
+        let is_past = |at: Monotonic, wait: Duration| Duration::from_micros(clock::now().mono.micros_since(at)) >= wait;
         let mut round = tokio::time::interval(EVERY);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let after_retry = retried(self.told.clone());
         loop {
             tokio::select! {
                 () = self.full.notified() => {
-                    if full_at.is_none_or(|at| at.elapsed() >= SHED_EVERY) {
+                    if full_at.is_none_or(|at| is_past(at, SHED_EVERY)) {
                         self.make_room().await;
-                        full_at = Some(Instant::now());
+                        full_at = Some(clock::now().mono);
                     }
                     continue;
                 }
@@ -85,12 +85,12 @@ impl Duties {
                 _ = round.tick() => {
                     self.retain().await;
                     self.set_aside().await;
-                    if full_at.is_some_and(|at| at.elapsed() >= FULL_PAST) {
+                    if full_at.is_some_and(|at| is_past(at, FULL_PAST)) {
                         full_at = None;
                         self.tell(Input::Room(Room::Plenty)).await;
                     }
-                    if retried_at.elapsed() >= RETRY_EVERY {
-                        retried_at = Instant::now();
+                    if is_past(retried_at, RETRY_EVERY) {
+                        retried_at = clock::now().mono;
                         if let Err(error) = retry_all(&self.recorder, &after_retry).await {
                             tracing::warn!(%error, "dead letters were not tried again");
                         }
@@ -167,9 +167,9 @@ impl Duties {
     /// Sets room aside again once there is some.
     async fn set_aside(&self) {
         let ballast = self.ballast.clone();
-        match spawn_blocking(move || if ballast.is_held() { Ok(()) } else { ballast.rebuild() }).await {
-            Ok(Err(error)) => tracing::debug!(%error, "no room can be set aside yet"),
-            Ok(Ok(())) | Err(_) => {}
+        let rebuilt = spawn_blocking(move || if ballast.is_held() { Ok(()) } else { ballast.rebuild() }).await;
+        if let Ok(Err(error)) = rebuilt {
+            tracing::debug!(%error, "no room can be set aside yet");
         }
     }
 

@@ -120,6 +120,10 @@ impl Plan {
         if faults.contains(&Fault::Restore) {
             faults.remove(&Fault::Rollback);
         }
+        // What a box that went back writes of a patient whose record it had left before stays with it: see "What is thin" there too.
+        if faults.contains(&Fault::Restore) || faults.contains(&Fault::Rollback) {
+            faults.remove(&Fault::HandOver);
+        }
         if faults.contains(&Fault::Clone) {
             faults.retain(|fault| !matches!(fault, Fault::Restore | Fault::Rollback));
         }

@@ -547,7 +547,7 @@ fn wave(counter: &mut u64) -> WaveBlock {
         unit: Unit::Percent,
         scale: Decimal::whole(1),
         // Large enough now and then that it is fetched in pieces.
-        raw: (0..(if *counter % 97 == 0 { 30_000 } else { 20 }))
+        raw: (0..(if counter.is_multiple_of(97) { 30_000 } else { 20 }))
             .map(|i: i32| first.wrapping_mul(7919).wrapping_add(i.wrapping_mul(i)))
             .collect(),
         good: true,

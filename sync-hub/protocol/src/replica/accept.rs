@@ -2,7 +2,7 @@
 //! refused stops its own chain only.
 
 use super::apply::{Applying, Changes};
-use super::{Known, Replica};
+use super::{Known, Replica, shed};
 use crate::access::Access;
 use crate::commit::DocumentState;
 use crate::store::{DeadLetter, Incident, Scope, State, Store, StoreError, Transaction};
@@ -201,6 +201,8 @@ impl<'a> Taking<'a> {
         let arrival = self.tx.append(&fresh, end, State::Waiting, self.now.wall)?;
         self.known.learn_head(end, arrival);
         self.accepted.entries += fresh.headers.len() as u64;
+        let named_only = fresh.payloads.iter().any(Vec::is_empty);
+        let given_up = if named_only { shed::spans(self.tx, chain)? } else { Vec::new() };
         for (header, payload) in fresh.headers.iter().zip(&fresh.payloads) {
             self.known.hlc = self.known.hlc.observe(header.hlc, self.now);
             if let Some(state) = self.closed(header) {
@@ -212,6 +214,8 @@ impl<'a> Taking<'a> {
                 if state != State::Waiting {
                     self.tx.mark(chain, header.seq, state)?;
                 }
+            } else if given_up.iter().any(|(from, to)| (*from..*to).contains(&header.seq)) {
+                self.tx.mark(chain, header.seq, State::Shed)?;
             }
         }
         Ok(())

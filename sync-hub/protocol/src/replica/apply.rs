@@ -1,7 +1,7 @@
 //! From entries to views: documents, bindings, the segment index, keys and memberships. The same for what is written here
 //! and for what arrives; order and repeats do not matter.
 
-use super::{Known, damaged};
+use super::{Known, damaged, shed};
 use crate::commit::DocumentState;
 use crate::store::{DeadLetter, Incident, Mask, Scope, SegmentRow, State, StoreError, StoredDocument, Transaction};
 use record::binding::Binding;
@@ -299,6 +299,7 @@ impl Applying<'_> {
                     self.tx.drop_dead_letter(span.chain, seq)?;
                 }
             }
+            shed::remember(self.tx, self.known, *span)?;
             let detail = format!("scope {}, run {}, entries {} to {}", span.chain.scope, span.chain.run, span.from, span.to);
             self.raise(header.chain(), "shed", detail)?;
         }

@@ -9,6 +9,7 @@ mod known;
 mod membership;
 mod read;
 mod series;
+mod shed;
 mod unsealed;
 mod write;
 

@@ -5,7 +5,7 @@ use crate::hub::Hub;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hub_api::patient::{Erase, ErasureView, Transfer, TransferView};
-use protocol::replica::{Handover, MembershipError, Transfer};
+use protocol::replica::{self, Handover, MembershipError};
 use protocol::store::StoreError;
 use protocol::{Peer, PeerRole};
 use record::id::{PatientId, ReplicaId};
@@ -63,7 +63,7 @@ fn hand_over(
     let leaving: Vec<ReplicaId> = others.iter().copied().filter(|other| !keep && !access.ends(*other)).collect();
     let granted = desk.replica.handovers().into_iter().any(|one| one.scope == scope && one.to == to.replica);
     if !granted || !leaving.is_empty() {
-        desk.replica.hand_over(desk.store, desk.now, desk.entropy, act, Transfer { patient, to, leaving: &leaving })?;
+        desk.replica.hand_over(desk.store, desk.now, desk.entropy, act, replica::Transfer { patient, to, leaving: &leaving })?;
     }
     let arrived = desk.replica.has_arrived(desk.store, scope, to.replica).map_err(|e| MembershipError::Commit(e.into()))?;
     let handover = desk.replica.handovers().into_iter().find(|one| one.scope == scope && one.to == to.replica);
