@@ -18,6 +18,7 @@ pub mod bundle;
 pub mod commit;
 pub mod conformance;
 pub mod entropy;
+pub mod evidence;
 pub mod memory;
 pub mod reader;
 pub mod replica;

@@ -28,6 +28,14 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// What keeps the record cannot be reached at this moment. Nothing of the transaction was kept; a later try may succeed.
+    #[error("{what} is not reached: {why}")]
+    Away {
+        /// Which, and where, without secrets.
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// Bytes in the store are not what was written there.
     #[error("{what} is damaged: {why}")]
     Damaged {

@@ -11,13 +11,13 @@ mod entry;
 mod pages;
 mod views;
 
-pub use entry::EntryFault;
+pub use protocol::evidence::EntryFault;
 
 use crate::Progress;
 use crate::db::{Count, Db, explain};
 use crate::sqlite::SqliteReader;
 use crate::tables::{Named, ledger, scopes};
-use entry::{Content, Raw};
+use protocol::evidence::Content;
 use protocol::store::{Mask, Scope, StoreError};
 use record::id::{Hash, ReplicaId, ScopeId};
 use record::ledger::{ChainId, Head, Header, identity, set_digest};
@@ -221,14 +221,14 @@ impl Walk<'_> {
         let mut at = Head::empty(chain);
         let mut unsigned = false;
         // Rows come one at a time, so that a chain of any length fits in memory.
-        let mut statement = view.prepare_cached(Raw::SELECT).map_err(say)?;
+        let mut statement = view.prepare_cached(entry::SELECT).map_err(say)?;
         let mut rows = statement.query([row]).map_err(say)?;
         loop {
             let seq = at.next;
             let fault = |fault| FirstFault::Entry { chain, seq, fault };
             let place = |e| FirstFault::from(explain(e, path, format_args!("entry {seq} of {}", Named(chain))));
             let Some(raw) = rows.next().map_err(place)? else { break };
-            let raw = Raw::read(raw).map_err(place)?;
+            let raw = entry::read(raw).map_err(place)?;
             let (header, hash) = raw.check(at).map_err(fault)?;
             at = Head { chain, next: seq.saturating_add(1), hash };
             unsigned = raw.signature.is_none();

@@ -4,15 +4,14 @@ use super::FirstFault;
 use crate::db::{Capped, Count, Db, Next, Packed, Text, explain};
 use crate::tables::ledger::known;
 use crate::tables::{Named, chain_id, peers, series};
+use protocol::evidence;
 use protocol::store::{Mask, StoreError};
-use record::document::{Conflict, Document, DocumentError};
 use record::id::{ReplicaId, ResourceId};
+use record::ledger::ChainId;
 use record::ledger::receipt::Receipt;
-use record::ledger::{ChainId, Hlc};
 use record::series::decode_tick;
 use record::time::Timestamp;
 use rusqlite::params;
-use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Every mask there is.
@@ -50,31 +49,11 @@ pub(super) fn documents(db: Db<'_>) -> Result<u64, FirstFault> {
         let resource_type: String = row.get(0)?;
         let (version, json, parts): (String, String, Vec<u8>) = (row.get(2)?, row.get(4)?, row.get(5)?);
         count += 1;
-        let why = document(&resource_type, &version, updated, row.get(6)?, &json, &parts).err();
+        let why = evidence::document(&resource_type, &version, updated, row.get(6)?, &json, &parts).err();
         fault = why.map(|why| FirstFault::Document { document: format!("{resource_type}/{id}"), why });
         Ok(if fault.is_some() { Next::Enough } else { Next::More })
     })?;
     fault.map_or(Ok(count), Err)
-}
-
-fn document(resource_type: &str, version: &str, updated: Hlc, conflicted: bool, json: &str, parts: &[u8]) -> Result<(), String> {
-    let parts: Document = postcard::from_bytes(parts).map_err(|e| format!("its parts cannot be read: {e}"))?;
-    let shown = match parts.show(resource_type) {
-        Err(DocumentError::NoGenesis) if json.is_empty() => return Ok(()),
-        Err(e) => return Err(format!("its parts show nothing: {e}")),
-        Ok(shown) => shown,
-    };
-    let mut kept: Map<String, Value> = serde_json::from_str(json).map_err(|e| format!("its JSON cannot be read: {e}"))?;
-    let open = shown.conflicts.iter().any(Conflict::is_open);
-    let mut made = shown.json;
-    // What a store adds to what is shown.
-    let meta = kept.remove("meta").unwrap_or_default();
-    let stamped = meta.get("versionId").and_then(Value::as_str) == Some(version) && meta.get("lastUpdated").is_some_and(Value::is_string);
-    made.remove("meta");
-    if made != kept || shown.version != version || shown.updated != updated || open != conflicted || !stamped {
-        return Err("what it shows is not what its parts give".to_owned());
-    }
-    Ok(())
 }
 
 /// Each tick must be frames.
