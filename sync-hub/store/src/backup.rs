@@ -67,7 +67,7 @@ fn check_pages(connection: &Connection, file: &Path) -> Result<(), StoreError> {
 }
 
 /// The name under which a file grows until it is whole.
-fn begin(to: &Path) -> Result<PathBuf, StoreError> {
+pub(crate) fn begin(to: &Path) -> Result<PathBuf, StoreError> {
     if to.try_exists().map_err(|e| unopened(to, &e))? {
         return Err(unopened(to, &"it is already there; choose another name or move it away first"));
     }
@@ -78,7 +78,7 @@ fn begin(to: &Path) -> Result<PathBuf, StoreError> {
     Ok(partial)
 }
 
-fn finish(partial: &Path, to: &Path) -> Result<(), StoreError> {
+pub(crate) fn finish(partial: &Path, to: &Path) -> Result<(), StoreError> {
     let directory = to.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let durable = || -> io::Result<()> {
         File::open(partial)?.sync_all()?;

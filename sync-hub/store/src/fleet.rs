@@ -1,22 +1,59 @@
 //! Sites, codes, certificates.
 
-use crate::open::{self, explain};
+mod sqlite;
+
+use crate::postgres::Postgres;
 use protocol::store::StoreError;
 use record::id::{Hash, ReplicaId};
 use record::time::Timestamp;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlite::SqliteRegister;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A fleet in its file. `S` is a site's status, `R` the end of a membership; both are kept as JSON.
+/// A fleet, in its file or beside the record in PostgreSQL. `S` is a site's status, `R` the end of a membership; both are kept as
+/// JSON.
 pub struct FleetStore<S, R> {
-    connection: Connection,
-    path: PathBuf,
-    kept: PhantomData<fn() -> (S, R)>,
+    kept: Kept,
+    types: PhantomData<fn() -> (S, R)>,
 }
+
+enum Kept {
+    Sqlite(SqliteRegister),
+    Postgres(crate::postgres::PostgresRegister),
+}
+
+/// What keeps a fleet must do. Structures are JSON here.
+pub(crate) trait Register {
+    /// The sites asked for, by name.
+    fn sites(&self, which: Which<'_>) -> Result<Vec<RawSite>, StoreError>;
+    /// Adds a site unless it is there, and puts this code in place of an unused earlier one.
+    fn put_code(&mut self, site: &str, by: &str, hash: Hash, expires: Timestamp, now: Timestamp) -> Result<(), StoreError>;
+    /// Finds, lets `decide` judge, and keeps what it gives, in one transaction that no other change can come between.
+    fn enrol(
+        &mut self,
+        hash: Hash,
+        replica: Option<ReplicaId>,
+        now: Timestamp,
+        decide: &mut dyn FnMut(RawFound) -> Result<Option<Enrolment>, StoreError>,
+    ) -> Result<(), StoreError>;
+    fn put_status(&mut self, site: &str, status: &str) -> Result<(), StoreError>;
+    /// Codes not used yet are forgotten.
+    fn put_revocation(&mut self, site: &str, revocation: &str) -> Result<(), StoreError>;
+}
+
+/// Which sites.
+#[derive(Clone, Copy)]
+pub(crate) enum Which<'a> {
+    All,
+    Named(&'a str),
+    OfCertificate(&'a Hash),
+    OfReplica(ReplicaId),
+}
+
+pub(crate) type RawSite = SiteRow<Option<String>, String>;
+pub(crate) type RawFound = Found<Option<String>, String>;
 
 /// A site as kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,7 +119,15 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// [`StoreError::Open`]: the key does not fit, or the file is another program's or a newer version's.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::store(path, key)?, path: path.to_owned(), kept: PhantomData })
+        Ok(Self { kept: Kept::Sqlite(SqliteRegister::open(path, key)?), types: PhantomData })
+    }
+
+    /// Opens the fleet beside the record in PostgreSQL, made if it is not there. Any number may, hub and commands alike.
+    ///
+    /// # Errors
+    /// As for [`Postgres::accounts`].
+    pub fn beside(record: &Postgres) -> Result<Self, StoreError> {
+        Ok(Self { kept: Kept::Postgres(record.register()?), types: PhantomData })
     }
 
     /// Every site, by name.
@@ -90,7 +135,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// As all below: the store cannot be read or written.
     pub fn sites(&self) -> Result<Vec<SiteRow<S, R>>, StoreError> {
-        self.say(|c| c.prepare_cached(&format!("{SITE} ORDER BY site"))?.query_map([], read_site)?.collect())
+        self.kept().sites(Which::All)?.into_iter().map(read).collect()
     }
 
     /// One site.
@@ -98,7 +143,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be read.
     pub fn site(&self, site: &str) -> Result<Option<SiteRow<S, R>>, StoreError> {
-        self.say(|c| c.prepare_cached(&format!("{SITE} WHERE site = ?"))?.query_row([site], read_site).optional())
+        self.one(Which::Named(site))
     }
 
     /// The X25519 public key of a site's replica, once it is enrolled.
@@ -106,9 +151,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be read.
     pub fn seal_key(&self, site: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        let found: Option<Option<[u8; 32]>> =
-            self.say(|c| c.prepare_cached("SELECT seal_key FROM sites WHERE site = ?")?.query_row([site], |row| row.get(0)).optional())?;
-        Ok(found.flatten())
+        Ok(self.site(site)?.and_then(|row| row.seal_key))
     }
 
     /// The site to which the certificate of this fingerprint was given.
@@ -116,8 +159,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be read.
     pub fn site_of_certificate(&self, fingerprint: &Hash) -> Result<Option<SiteRow<S, R>>, StoreError> {
-        let sql = format!("{SITE} WHERE site = (SELECT site FROM certificates WHERE fingerprint = ?)");
-        self.say(|c| c.prepare_cached(&sql)?.query_row([fingerprint.0], read_site).optional())
+        self.one(Which::OfCertificate(fingerprint))
     }
 
     /// The site that a replica is enrolled for.
@@ -125,7 +167,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be read.
     pub fn site_of_replica(&self, replica: ReplicaId) -> Result<Option<SiteRow<S, R>>, StoreError> {
-        self.say(|c| c.prepare_cached(&format!("{SITE} WHERE replica = ?"))?.query_row([replica.0], read_site).optional())
+        self.one(Which::OfReplica(replica))
     }
 
     /// Adds a site unless it is there, and puts this code in place of an unused earlier one.
@@ -133,13 +175,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// Nothing was written.
     pub fn put_code(&mut self, site: &str, by: &str, hash: Hash, expires: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        self.write(|tx| {
-            let add = "INSERT INTO sites (site, added_at, added_by) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-            tx.execute(add, params![site, now.0, by])?;
-            tx.execute("DELETE FROM codes WHERE site = ? AND used_at IS NULL", [site])?;
-            tx.execute("INSERT INTO codes (hash, site, expires_at) VALUES (?, ?, ?)", params![hash.0, site, expires.0])?;
-            Ok(())
-        })
+        self.kept_mut().put_code(site, by, hash, expires, now)
     }
 
     /// Lets `decide` judge what is kept about a code and a replica; if it enrols, the code is used, the member kept and the
@@ -154,34 +190,21 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
         now: Timestamp,
         decide: impl FnOnce(Found<S, R>) -> Result<Enrolment, E>,
     ) -> Result<Result<(), E>, StoreError> {
-        let path = &self.path;
-        let say = |e| explain(path, e);
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(say)?;
-        let find = || -> rusqlite::Result<Found<S, R>> {
-            let code = tx.query_row("SELECT site, expires_at, used_at FROM codes WHERE hash = ?", [hash.0], read_code).optional()?;
-            let site = match &code {
-                Some(code) => tx.query_row(&format!("{SITE} WHERE site = ?"), [&code.site], read_site).optional()?,
+        let (mut decide, mut refusal) = (Some(decide), None);
+        let mut judge = |found: RawFound| {
+            let Found { code, site, replica_of } = found;
+            let found = Found { code, site: site.map(read).transpose()?, replica_of };
+            Ok(match decide.take().map(|decide| decide(found)) {
+                Some(Ok(new)) => Some(new),
+                Some(Err(refused)) => {
+                    refusal = Some(refused);
+                    None
+                }
                 None => None,
-            };
-            let replica = replica.map(|replica| replica.0);
-            let replica_of = tx.query_row("SELECT site FROM sites WHERE replica = ?", [replica], |row| row.get(0)).optional()?;
-            Ok(Found { code, site, replica_of })
+            })
         };
-        let new = match decide(find().map_err(say)?) {
-            Ok(new) => new,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let keep = || -> rusqlite::Result<()> {
-            tx.execute("UPDATE codes SET used_at = ? WHERE hash = ?", params![now.0, hash.0])?;
-            let member = "UPDATE sites SET replica = ?, seal_key = ?, version = ?, enrolled_at = ? WHERE site = ?";
-            tx.execute(member, params![new.replica.0, new.seal_key, new.version, now.0, new.site])?;
-            let certificate = "INSERT INTO certificates (fingerprint, site, serial, issued_at, expires_at) VALUES (?, ?, ?, ?, ?)";
-            tx.execute(certificate, params![new.fingerprint.0, new.site, new.serial, now.0, new.expires.0])?;
-            Ok(())
-        };
-        keep().map_err(say)?;
-        tx.commit().map_err(say)?;
-        Ok(Ok(()))
+        self.kept_mut().enrol(hash, replica, now, &mut judge)?;
+        Ok(refusal.map_or(Ok(()), Err))
     }
 
     /// Keeps what sessions have told of a site.
@@ -189,7 +212,7 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be written.
     pub fn put_status(&mut self, site: &str, status: &S) -> Result<(), StoreError> {
-        self.write(|tx| tx.execute("UPDATE sites SET status = ? WHERE site = ?", params![Json(status), site]).map(drop))
+        self.kept_mut().put_status(site, &written(status)?)
     }
 
     /// Ends a membership, or keeps more about its end. Codes not used yet are forgotten.
@@ -197,18 +220,18 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
     /// # Errors
     /// The store cannot be written.
     pub fn put_revocation(&mut self, site: &str, revocation: &R) -> Result<(), StoreError> {
-        self.write(|tx| {
-            tx.execute("DELETE FROM codes WHERE site = ? AND used_at IS NULL", [site])?;
-            tx.execute("UPDATE sites SET revocation = ? WHERE site = ?", params![Json(revocation), site]).map(drop)
-        })
+        self.kept_mut().put_revocation(site, &written(revocation)?)
     }
 
-    /// Copies the fleet into the new file `to`, while others go on writing.
+    /// Copies the fleet of a file into the new file `to`, while others go on writing.
     ///
     /// # Errors
-    /// The file is there already, or cannot be written.
+    /// The file is there already, or cannot be written; the fleet lies in PostgreSQL.
     pub fn backup(&self, key: &[u8; 32], to: &Path) -> Result<(), StoreError> {
-        crate::backup::backup(&self.connection, &self.path, key, to)
+        match &self.kept {
+            Kept::Sqlite(register) => register.backup(key, to),
+            Kept::Postgres(_) => Err(StoreError::Other("this fleet lies in PostgreSQL and is saved with it".to_owned())),
+        }
     }
 
     /// Makes the fleet at `to` from a backup, each page of which is checked.
@@ -219,55 +242,44 @@ impl<S: Serialize + DeserializeOwned + Default, R: Serialize + DeserializeOwned>
         crate::backup::restore(from, key, to)
     }
 
-    fn say<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        read(&self.connection).map_err(|e| explain(&self.path, e))
+    fn one(&self, which: Which<'_>) -> Result<Option<SiteRow<S, R>>, StoreError> {
+        self.kept().sites(which)?.into_iter().next().map(read).transpose()
     }
 
-    fn write(&mut self, change: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), StoreError> {
-        let path = &self.path;
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| explain(path, e))?;
-        change(&tx).map_err(|e| explain(path, e))?;
-        tx.commit().map_err(|e| explain(path, e))
+    fn kept(&self) -> &dyn Register {
+        match &self.kept {
+            Kept::Sqlite(register) => register,
+            Kept::Postgres(register) => register,
+        }
     }
+
+    fn kept_mut(&mut self) -> &mut dyn Register {
+        match &mut self.kept {
+            Kept::Sqlite(register) => register,
+            Kept::Postgres(register) => register,
+        }
+    }
+}
+
+fn read<S: DeserializeOwned + Default, R: DeserializeOwned>(raw: RawSite) -> Result<SiteRow<S, R>, StoreError> {
+    let SiteRow { site, replica, seal_key, version, status, revocation } = raw;
+    let damaged = |e: serde_json::Error| StoreError::Damaged { what: format!("site {site}"), why: e.to_string() };
+    let status: Option<S> = status.map(|text| serde_json::from_str::<Option<S>>(&text)).transpose().map_err(damaged)?.flatten();
+    let revocation = revocation.map(|text| serde_json::from_str(&text)).transpose().map_err(damaged)?;
+    Ok(SiteRow { status: status.unwrap_or_default(), revocation, replica, seal_key, version, site })
+}
+
+fn written(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Other(e.to_string()))
 }
 
 impl<S, R> std::fmt::Debug for FleetStore<S, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("FleetStore").field(&self.path).finish()
-    }
-}
-
-const SITE: &str = "SELECT site, replica, version, status, revocation, seal_key FROM sites";
-
-fn read_site<S: DeserializeOwned + Default, R: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<SiteRow<S, R>> {
-    let Json(status): Json<Option<S>> = row.get(3)?;
-    let revocation: Option<Json<R>> = row.get(4)?;
-    Ok(SiteRow {
-        site: row.get(0)?,
-        replica: row.get::<_, Option<[u8; 32]>>(1)?.map(ReplicaId),
-        seal_key: row.get(5)?,
-        version: row.get(2)?,
-        status: status.unwrap_or_default(),
-        revocation: revocation.map(|Json(revocation)| revocation),
-    })
-}
-
-fn read_code(row: &Row<'_>) -> rusqlite::Result<CodeRow> {
-    Ok(CodeRow { site: row.get(0)?, expires: Timestamp(row.get(1)?), used: row.get::<_, Option<i64>>(2)?.map(Timestamp) })
-}
-
-/// A structure kept as JSON.
-struct Json<T>(T);
-
-impl<T: Serialize> ToSql for Json<&T> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let text = serde_json::to_string(self.0).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-        Ok(ToSqlOutput::from(text))
-    }
-}
-
-impl<T: DeserializeOwned> FromSql for Json<T> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+        let mut out = f.debug_tuple("FleetStore");
+        match &self.kept {
+            Kept::Sqlite(register) => out.field(register),
+            Kept::Postgres(register) => out.field(register),
+        };
+        out.finish()
     }
 }

@@ -3,11 +3,13 @@
 
 mod support;
 
-use hub_store::{PostgresReader, PostgresStore};
+use hub_store::postgres::verify;
+use hub_store::{AccountRow, Enrolment, FleetStore, Postgres, PostgresReader, PostgresStore};
 use protocol::conformance::Counting;
 use protocol::store::{DeadLetter, Incident, Scope, Store, StoreError};
 use protocol::{Commit, Draft, Replica, Where};
-use record::id::{ReplicaId, RunId, ScopeId};
+use record::id::{Hash, ReplicaId, RunId, ScopeId};
+use record::ledger::body::AuditEvent;
 use record::ledger::grant::ScopeRole;
 use record::ledger::{Act, ChainId, Identity, ScopeKey};
 use record::time::{Now, Timestamp};
@@ -45,6 +47,10 @@ fn refusal(url: &str) -> String {
         Err(error @ StoreError::Open { .. }) => error.to_string(),
         other => panic!("expected a refusal to open, got {other:?}"),
     }
+}
+
+fn name_of(url: &str) -> String {
+    url.rsplit('=').next().expect("name").to_owned()
 }
 
 fn replica(store: &mut dyn Store, run: u8) -> Replica {
@@ -164,9 +170,15 @@ fn a_server_that_stays_away_is_an_error_in_bounded_time() {
     let mut store = PostgresStore::open(&server.fresh(), &KEY).expect("open");
     server.stop();
     let error = put(&mut store, b"x").expect_err("nobody there");
-    assert!(matches!(error, StoreError::Open { .. }), "{error}");
+    assert!(matches!(error, StoreError::Away { .. }) && error.to_string().contains("systemctl"), "{error}");
+    let again = put(&mut store, b"x").expect_err("still nobody, and nobody tried");
+    assert!(matches!(again, StoreError::Away { .. }), "{again}");
     server.up().expect("up");
-    put(&mut store, b"y").expect("and back");
+    let back = (0..200).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        put(&mut store, b"y").ok()
+    });
+    assert_eq!(back, Some(1), "it is found again by itself, and nothing of what failed is there");
 }
 
 #[test]
@@ -183,7 +195,11 @@ fn nothing_that_was_committed_is_lost_or_doubled_when_the_server_is_killed_under
                 let bytes = [n.to_be_bytes().to_vec(), vec![7; 3000]].concat();
                 match put(&mut store, &bytes) {
                     Ok(id) => kept.push((id, bytes)),
-                    Err(StoreError::Other(_) | StoreError::Open { .. }) => refused += 1,
+                    Err(StoreError::Away { .. }) => {
+                        refused += 1;
+                        std::thread::sleep(std::time::Duration::from_millis(5));
+                        continue;
+                    }
                     Err(error) => panic!("{error}"),
                 }
                 if say.send(n).is_err() {
@@ -289,6 +305,203 @@ fn what_patients_say_and_every_key_is_sealed_and_opens_with_the_store_key_alone(
     assert!(matches!(&refused, StoreError::Damaged { what, .. } if what.contains("scope")), "{refused}");
     let refused = tx.document("Patient", &"ana".parse().expect("id")).expect_err("another key");
     assert!(matches!(&refused, StoreError::Damaged { what, .. } if what.contains("Patient/ana")), "{refused}");
+}
+
+#[test]
+fn what_keeps_the_fleet_and_the_accounts_is_sealed_and_holds_to_the_same_rules_as_the_file() {
+    let mut server = server!();
+    let url = server.fresh();
+    let postgres = Postgres::new(url.parse().expect("url"), &KEY).expect("database");
+    let mut fleet: FleetStore<Option<u32>, String> = FleetStore::beside(&postgres).expect("a fleet before any record");
+    let (hash, now) = (Hash([1; 32]), Timestamp(1_000));
+    fleet.put_code("hillside", "op", Hash([9; 32]), Timestamp(5_000), now).expect("code");
+    fleet.put_code("hillside", "op", hash, Timestamp(5_000), now).expect("code");
+    let kept = server.sql(&name_of(&url), "SELECT count(*), min(encode(hash, 'hex')) FROM lamplight.codes");
+    assert!(kept.starts_with("1|") && !kept.contains("0101"), "one unused code a site, and not its bare hash: {kept}");
+    let enrolment = || Enrolment {
+        site: "hillside".into(),
+        replica: ReplicaId([3; 32]),
+        seal_key: [2; 32],
+        version: "0.1.0".into(),
+        fingerprint: Hash([4; 32]),
+        serial: "01".into(),
+        expires: Timestamp(9_000),
+    };
+    let refused = fleet.enrol(hash, None, now, |_| Err::<Enrolment, _>("no")).expect("store");
+    assert_eq!(refused, Err("no"));
+    let done = fleet.enrol(hash, Some(ReplicaId([3; 32])), now, |found| {
+        assert_eq!((found.code.map(|code| code.used), found.replica_of), (Some(None), None));
+        Ok::<_, ()>(enrolment())
+    });
+    assert_eq!(done.expect("store"), Ok(()));
+    let again = fleet.enrol(hash, Some(ReplicaId([3; 32])), now, |found| {
+        assert_eq!((found.code.and_then(|code| code.used), found.replica_of.as_deref()), (Some(now), Some("hillside")));
+        Err::<Enrolment, _>("used")
+    });
+    assert_eq!(again.expect("store"), Err("used"));
+    fleet.put_status("hillside", &Some(4)).expect("status");
+    fleet.put_revocation("hillside", &"Unverwechselbar".to_owned()).expect("revocation");
+
+    // Another process sees the same, and another key nothing.
+    let second: FleetStore<Option<u32>, String> =
+        FleetStore::beside(&Postgres::new(url.parse().expect("url"), &KEY).expect("database")).expect("fleet");
+    let row = second.site_of_certificate(&Hash([4; 32])).expect("read").expect("the site");
+    assert_eq!((row.site.as_str(), row.status, row.revocation.as_deref()), ("hillside", Some(4), Some("Unverwechselbar")));
+    assert_eq!(second.site_of_replica(ReplicaId([3; 32])).expect("read"), Some(row.clone()));
+    assert_eq!((second.sites().expect("read"), second.seal_key("hillside").expect("read")), (vec![row], Some([2; 32])));
+    assert_eq!(second.site_of_certificate(&Hash([5; 32])).expect("read"), None);
+    let stranger = Postgres::new(url.parse().expect("url"), &[1; 32]).expect("database");
+    let other: FleetStore<Option<u32>, String> = FleetStore::beside(&stranger).expect("it connects");
+    assert!(matches!(other.sites(), Err(StoreError::Damaged { .. })));
+
+    let accounts = postgres.accounts().expect("accounts");
+    let ana = AccountRow {
+        user: "ana".into(),
+        display_name: "Unverwechselbar".into(),
+        role: "nurse".into(),
+        secret_hash: "$argon2id$Unverwechselbar".into(),
+        failures: 0,
+        locked_until: None,
+        disabled: false,
+    };
+    let event = AuditEvent {
+        at: now,
+        user: "command-line".into(),
+        session: String::new(),
+        action: "user-add".into(),
+        what: vec!["User/Unverwechselbar".into()],
+        ok: true,
+    };
+    assert!(accounts.add(&ana, &event).expect("add"));
+    assert!(!accounts.add(&AccountRow { role: "admin".into(), ..ana.clone() }, &event).expect("add"), "the name is taken");
+    accounts.note_attempt("ana", 2, Some(Timestamp(7))).expect("note");
+    accounts.note_attempt("nobody", 2, None).expect("an attempt tells nobody who is");
+    let found = accounts.find("ana").expect("find").expect("ana");
+    assert_eq!(found, AccountRow { failures: 2, locked_until: Some(Timestamp(7)), ..ana });
+    assert_eq!((accounts.find("berta").expect("find"), accounts.find("\0").expect("find")), (None, None));
+    let waiting = accounts.pending_audit().expect("events");
+    assert_eq!(waiting.iter().map(|(_, event)| event.clone()).collect::<Vec<_>>(), [event], "one account, one event");
+    accounts.drop_audit(waiting[0].0).expect("drop");
+    assert_eq!(accounts.pending_audit().expect("events"), []);
+
+    server.sql(&name_of(&url), "CHECKPOINT");
+    let dumped = server.sql(
+        &name_of(&url),
+        "SELECT string_agg(t::text, ' ') FROM (SELECT s::text FROM lamplight.sites s UNION ALL SELECT u::text FROM lamplight.users u) t",
+    );
+    let hidden: String = b"Unverwechselbar".iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(dumped.contains("hillside") && !dumped.contains("Unverwechselbar") && !dumped.contains(&hidden), "{dumped}");
+}
+
+#[test]
+fn a_record_is_proven_from_its_bytes_and_the_first_bad_entry_is_named() {
+    let mut server = server!();
+    let url = server.fresh();
+    let postgres = Postgres::new(url.parse().expect("url"), &KEY).expect("database");
+    let mut store = postgres.store().expect("open");
+    let mut hub = replica(&mut store, 1);
+    for id in ["ana", "berta", "clara"] {
+        patient(&mut store, &mut hub, id);
+    }
+    let report = verify(&postgres, &mut |_, _| {}).expect("sound");
+    assert_eq!((report.entries, report.documents, report.absent), (hub.written(), 3, 0));
+    assert_eq!(report.digest, hub.digest(hub.id()).all);
+    let database = name_of(&url);
+    let bad = |server: &Server, change: &str, back: &str| {
+        server.sql(&database, &format!("SET search_path = lamplight; {change}"));
+        let fault = verify(&postgres, &mut |_, _| {}).expect_err(change).to_string();
+        server.sql(&database, &format!("SET search_path = lamplight; {back}"));
+        verify(&postgres, &mut |_, _| {}).expect(back);
+        fault
+    };
+    let flip = "UPDATE payloads SET payload = set_byte(payload, 9, get_byte(payload, 9) # 1) WHERE arrival = 4";
+    assert!(bad(&server, flip, flip).contains("its payload does not match the hash in its header"));
+    let flip = "UPDATE entries SET header = set_byte(header, 40, get_byte(header, 40) # 1) WHERE arrival = 4";
+    assert!(bad(&server, flip, flip).starts_with("entry "));
+    let flip = "UPDATE entries SET signature = set_byte(signature, 9, get_byte(signature, 9) # 1) WHERE signature IS NOT NULL";
+    assert!(bad(&server, flip, flip).contains("signature"));
+    let (shift, back) = ("UPDATE entries SET kind = kind + 1 WHERE arrival = 3", "UPDATE entries SET kind = kind - 1 WHERE arrival = 3");
+    assert!(bad(&server, shift, back).contains("another kind or time"));
+    let (cut, back) = ("UPDATE chains SET next = next + 1 WHERE id = 1", "UPDATE chains SET next = next - 1 WHERE id = 1");
+    assert!(bad(&server, cut, back).contains("its head is recorded"));
+    let flip = "UPDATE documents SET json = set_byte(json, 40, get_byte(json, 40) # 1) WHERE id = 'berta'";
+    assert!(bad(&server, flip, flip).contains("Patient/berta"));
+    let (hide, back) =
+        ("UPDATE documents SET conflicted = true WHERE id = 'ana'", "UPDATE documents SET conflicted = false WHERE id = 'ana'");
+    assert!(bad(&server, hide, back).contains("Patient/ana"));
+    let (lose, back) = (
+        "CREATE TABLE lost AS SELECT * FROM payloads WHERE arrival = 2; DELETE FROM payloads WHERE arrival = 2",
+        "INSERT INTO payloads SELECT * FROM lost",
+    );
+    assert!(bad(&server, lose, back).contains("table payloads is not as that says"));
+}
+
+#[test]
+fn a_backup_taken_in_use_restores_into_an_empty_database_and_a_damaged_or_foreign_one_leaves_it_empty() {
+    let mut server = server!();
+    let (url, other) = (server.fresh(), server.fresh());
+    let open = |url: &str| Postgres::new(url.parse().expect("url"), &KEY).expect("database");
+    let postgres = open(&url);
+    let mut store = postgres.store().expect("open");
+    let mut hub = replica(&mut store, 1);
+    patient(&mut store, &mut hub, "ana");
+    let mut tx = store.begin().expect("begin");
+    tx.put_value("large", &[7; 700_000]).expect("more than a frame");
+    tx.commit().expect("commit");
+    let mut fleet: FleetStore<Option<u32>, String> = FleetStore::beside(&postgres).expect("fleet");
+    fleet.put_code("hillside", "op", Hash([1; 32]), Timestamp(5_000), Timestamp(1)).expect("code");
+    let listed = server.sql(
+        &name_of(&url),
+        "SELECT string_agg(table_name, ',' ORDER BY table_name) FROM information_schema.tables WHERE table_schema = 'lamplight' \
+         AND table_name NOT IN ('schema_version', 'writers')",
+    );
+    let mut saved = hub_store::postgres::SAVED.to_vec();
+    saved.sort_unstable();
+    assert_eq!(listed, saved.join(","), "every table is saved");
+
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("copy");
+    postgres.backup(&KEY, [3; 16], &file).expect("backup");
+    assert!(matches!(postgres.backup(&KEY, [3; 16], &file), Err(StoreError::Open { .. })), "it replaces nothing");
+    let digest = hub.digest(hub.id());
+    patient(&mut store, &mut hub, "berta");
+    let whole = std::fs::read(&file).expect("read");
+    assert!(!whole.windows(8).any(|part| part == b"hillside"), "even what is in the clear in the database is sealed in its backup");
+
+    let restored = open(&other);
+    let mark = ("restored_from", b"copy".as_slice());
+    let middle = whole.len() / 2;
+    for (what, bytes) in [
+        ("cut off", whole[..middle].to_vec()),
+        ("without its end", whole[..whole.len() - 21].to_vec()),
+        ("altered", [&whole[..middle], &[whole[middle] ^ 1], &whole[middle + 1..]].concat()),
+        ("no backup", b"something else entirely".to_vec()),
+    ] {
+        let bad = folder.path().join("bad");
+        std::fs::write(&bad, bytes).expect("write");
+        let refused = restored.restore(&KEY, &bad, mark).expect_err(what).to_string();
+        assert!(refused.contains("bad"), "{what}: {refused}");
+    }
+    let refused = restored.restore(&[1; 32], &file, mark).expect_err("other keys").to_string();
+    assert!(refused.contains("keys"), "{refused}");
+    let refused = postgres.restore(&KEY, &file, mark).expect_err("a hub is there").to_string();
+    assert!(refused.contains("a hub writes here"), "{refused}");
+
+    restored.restore(&KEY, &file, mark).expect("restore");
+    let again = restored.restore(&KEY, &file, mark).expect_err("no longer empty").to_string();
+    assert!(again.contains("holds a record already"), "{again}");
+    assert_eq!(verify(&restored, &mut |_, _| {}).expect("sound").digest, digest.all, "as of the backup");
+    let fleet: FleetStore<Option<u32>, String> = FleetStore::beside(&restored).expect("fleet");
+    assert_eq!(fleet.sites().expect("sites").len(), 1);
+    let mut store = restored.store().expect("open");
+    let mut tx = store.begin().expect("begin");
+    assert_eq!(tx.value("restored_from").expect("value").as_deref(), Some(b"copy".as_slice()));
+    assert_eq!(tx.value("log").expect("value"), None, "peers begin a new cursor");
+    drop(tx);
+    let mut hub = replica(&mut store, 2);
+    patient(&mut store, &mut hub, "clara");
+    assert_eq!(store.begin().expect("begin").value("large").expect("value"), Some(vec![7; 700_000]));
+    verify(&restored, &mut |_, _| {}).expect("and it goes on");
 }
 
 #[test]

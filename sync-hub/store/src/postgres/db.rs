@@ -77,6 +77,9 @@ impl Db<'_> {
 
 /// Says what went wrong, and where. Values stay out of it: PostgreSQL keeps those in the detail, which is not read.
 pub(super) fn explain(error: &postgres::Error, place: fmt::Arguments<'_>) -> StoreError {
+    if is_lost(error) {
+        return StoreError::Away { what: "PostgreSQL".to_owned(), why: format!("{place}: {error}") };
+    }
     let Some(db) = error.as_db_error() else {
         let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         let unreadable = !error.is_closed() && error.to_string().contains("deserializing");
@@ -92,6 +95,13 @@ pub(super) fn explain(error: &postgres::Error, place: fmt::Arguments<'_>) -> Sto
         SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Damaged { what: place.to_string(), why },
         _ => StoreError::Other(format!("{place}: PostgreSQL: {why}")),
     }
+}
+
+/// Whether the connection is no more.
+pub(super) fn is_lost(error: &postgres::Error) -> bool {
+    let ended =
+        [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
+    error.is_closed() || error.code().map_or_else(|| error.source().is_some_and(|e| e.is::<std::io::Error>()), |code| ended.contains(code))
 }
 
 type Failed = Box<dyn Error + Sync + Send>;

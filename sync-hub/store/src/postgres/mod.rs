@@ -9,16 +9,120 @@
 //!
 //! Not for a thread that runs tasks of an async runtime: the client waits on one of its own.
 
+mod accounts;
+mod backup;
 mod db;
+mod fleet;
 mod link;
 mod sealing;
+mod shared;
 mod tables;
 mod transaction;
+mod url;
+mod verify;
 
+pub use accounts::{AccountRow, PostgresAccounts};
+pub use backup::TABLES as SAVED;
+pub use url::PostgresUrl;
+pub use verify::{PostgresFault, PostgresReport, verify};
+
+pub(crate) use fleet::PostgresRegister;
 use link::{Link, Role};
 use protocol::store::{Store, StoreError, Transaction};
+use shared::Shared;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use transaction::PostgresTransaction;
+
+/// Readers that are kept connected for the next question.
+const IDLE: usize = 4;
+
+/// A database as one process knows it; clones share what is known. Nothing is connected until something is opened.
+#[derive(Clone)]
+pub struct Postgres {
+    shared: Arc<Shared>,
+    idle: Arc<Mutex<Vec<PostgresReader>>>,
+}
+
+impl Postgres {
+    /// The database at an address, whose sealed parts open with the hub's store key.
+    ///
+    /// # Errors
+    /// Never for a key of the right length.
+    pub fn new(url: PostgresUrl, key: &[u8; 32]) -> Result<Self, StoreError> {
+        Ok(Self { shared: Shared::new(url, key)?, idle: Arc::default() })
+    }
+
+    /// Why it cannot be reached at this moment, [`StoreError::Away`]; none while it is there, as far as is known. Answers at once.
+    #[must_use]
+    pub fn away(&self) -> Option<StoreError> {
+        self.shared.away()
+    }
+
+    /// Waits while it is [`Self::away`], so long at most.
+    pub fn wait(&self, longest: Duration) {
+        self.shared.wait(longest);
+    }
+
+    /// Takes the one place of the writer, and brings the schema `lamplight` up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`]: it is not reached; a later try may succeed. [`StoreError::Open`]: it refuses; another hub writes there; a
+    /// newer version has written there; it runs with `fsync = off`.
+    pub fn store(&self) -> Result<PostgresStore, StoreError> {
+        Ok(PostgresStore { link: Link::open(&self.shared, Role::Writer)? })
+    }
+
+    /// A connection that only reads, of a record that exists; one that was used before if there is one.
+    ///
+    /// # Errors
+    /// As for [`Self::store`].
+    pub fn reader(&self) -> Result<impl Store + Send + use<>, StoreError> {
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match kept {
+            Some(reader) => reader,
+            None => PostgresReader { link: Link::open(&self.shared, Role::Reader)? },
+        };
+        Ok(Lent { reader: Some(reader), home: Arc::clone(&self.idle) })
+    }
+
+    /// Who may sign in.
+    ///
+    /// # Errors
+    /// As for [`Self::store`].
+    pub fn accounts(&self) -> Result<PostgresAccounts, StoreError> {
+        Ok(PostgresAccounts::new(Link::open(&self.shared, Role::Clerk)?))
+    }
+
+    pub(crate) fn register(&self) -> Result<PostgresRegister, StoreError> {
+        Ok(PostgresRegister::new(Link::open(&self.shared, Role::Clerk)?))
+    }
+}
+
+/// A reader that goes home when it is dropped.
+struct Lent {
+    reader: Option<PostgresReader>,
+    home: Arc<Mutex<Vec<PostgresReader>>>,
+}
+
+impl Store for Lent {
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
+        match &mut self.reader {
+            Some(reader) => reader.begin(),
+            None => Err(StoreError::Other("a reader that has been given back".to_owned())),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut idle = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.extend(self.reader.take());
+        }
+    }
+}
 
 /// The record, to be written by this process alone.
 pub struct PostgresStore {
@@ -26,15 +130,12 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, takes the one place of the writer, and brings the schema `lamplight` up to date. `url` is
-    /// `postgres://user@host/database?…` or libpq's `key=value` form; a host that begins with `/` is a socket's directory.
-    /// `key` is the hub's store key.
+    /// [`Postgres::store`] of a database that nothing else in this process uses.
     ///
     /// # Errors
-    /// [`StoreError::Open`]: the URL is none or asks for TLS; the server is not reached within ten seconds or refuses; another
-    /// hub writes there; a newer version has written there; it runs with `fsync = off`.
+    /// As there, and [`StoreError::Open`]: the URL is none or asks for TLS.
     pub fn open(url: &str, key: &[u8; 32]) -> Result<Self, StoreError> {
-        Ok(Self { link: Link::open(url, key, Role::Writer)? })
+        Postgres::new(url.parse()?, key)?.store()
     }
 
     /// A second connection that only reads: for answering queries while the first one writes. It sees what is committed.
@@ -58,7 +159,7 @@ impl PostgresReader {
     /// # Errors
     /// [`StoreError::Open`], as for [`PostgresStore::open`].
     pub fn open(url: &str, key: &[u8; 32]) -> Result<Self, StoreError> {
-        Ok(Self { link: Link::open(url, key, Role::Reader)? })
+        Ok(Self { link: Link::open(&Shared::new(url.parse()?, key)?, Role::Reader)? })
     }
 }
 
@@ -78,12 +179,18 @@ impl Store for PostgresReader {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PostgresStore").field(&self.link.what()).finish()
+        f.debug_tuple("PostgresStore").field(self.link.what()).finish()
     }
 }
 
 impl fmt::Debug for PostgresReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PostgresReader").field(&self.link.what()).finish()
+        f.debug_tuple("PostgresReader").field(self.link.what()).finish()
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.shared.url).finish()
     }
 }

@@ -12,6 +12,7 @@ const NONCE: usize = aead::NONCE_LEN;
 pub(super) struct Sealer {
     key: aead::LessSafeKey,
     nonces: hmac::Key,
+    blinds: hmac::Key,
 }
 
 impl Sealer {
@@ -24,9 +25,20 @@ impl Sealer {
         };
         let make = || -> Option<Self> {
             let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive("content")?).ok()?;
-            Some(Self { key: aead::LessSafeKey::new(key), nonces: hmac::Key::new(hmac::HMAC_SHA256, &derive("nonces")?) })
+            Some(Self {
+                key: aead::LessSafeKey::new(key),
+                nonces: hmac::Key::new(hmac::HMAC_SHA256, &derive("nonces")?),
+                blinds: hmac::Key::new(hmac::HMAC_SHA256, &derive("blinds")?),
+            })
         };
         make().ok_or_else(|| StoreError::Other("a key for PostgreSQL could not be derived".to_owned()))
+    }
+
+    /// What something is found by that could be guessed: equal for equal, and telling nothing without the key.
+    pub fn blind(&self, plain: &[u8]) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(hmac::sign(&self.blinds, plain).as_ref());
+        out
     }
 
     /// Seals `plain` to its place: moved anywhere else it does not open.

@@ -57,6 +57,13 @@ pub fn list(db: &mut Db<'_>, filter: &DocumentFilter) -> Result<Vec<StoredDocume
     rows.into_iter().map(|raw| raw.open(db.sealer)).collect()
 }
 
+/// Documents after a type and id, those without a genesis too, in that order.
+pub fn after(db: &mut Db<'_>, after: &(String, String), limit: i64) -> Result<Vec<StoredDocument>, StoreError> {
+    let sql = format!("{SELECT} WHERE (type, id) > ($1, $2) ORDER BY type, id LIMIT $3");
+    let rows = db.all(format_args!("table documents"), &sql, &[&after.0, &after.1, &limit], Raw::read)?;
+    rows.into_iter().map(|raw| raw.open(db.sealer)).collect()
+}
+
 /// A row with its content still sealed.
 struct Raw {
     resource_type: String,

@@ -15,13 +15,13 @@ use record::ledger::ChainId;
 use std::fmt;
 
 /// Reads a chain's name from three columns that start at `first`: scope, author, run.
-fn chain_id(row: &Row, first: usize) -> Result<ChainId, postgres::Error> {
+pub(super) fn chain_id(row: &Row, first: usize) -> Result<ChainId, postgres::Error> {
     let (Fixed(scope), Fixed(author), Fixed(run)) = (row.try_get(first)?, row.try_get(first + 1)?, row.try_get(first + 2)?);
     Ok(ChainId { scope: ScopeId(scope), author: ReplicaId(author), run: RunId(run) })
 }
 
 /// A chain in the words of an error.
-struct Named(ChainId);
+pub(super) struct Named(pub(super) ChainId);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
