@@ -3,10 +3,9 @@
 use crate::accounts::Role;
 use crate::audit::{Act, Action, Disclosed};
 use crate::problem::{Problem, ProblemDocument};
-use crate::recorder::Recorder;
+use crate::recorder::{Busy, Recorder};
 use crate::session::Session;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::{Router, routing};
 use protocol::replica::Accepted;
 use protocol::store::DeadLetter;
@@ -94,12 +93,15 @@ pub async fn retry_all(recorder: &Recorder, told: &Retried) -> Result<RetriedVie
         told(desk.replica, accepted);
         Ok(RetriedView { well, left })
     });
-    done.await.map_err(|busy| StoreError::Other(busy.to_string()))?
+    done.await.map_err(|busy| match busy {
+        Busy::Away => StoreError::Away { what: "the record".to_owned(), why: busy.to_string() },
+        Busy::Full | Busy::Stopped => StoreError::Other(busy.to_string()),
+    })?
 }
 
 fn failed(error: &StoreError) -> Problem {
     tracing::error!(%error, "dead letters were not looked at");
-    Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+    Problem::of_store(error)
 }
 
 impl From<DeadLetter> for DeadLetterView {

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
+use axum::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -26,6 +26,9 @@ pub const BASE: &str = "/fhir/R4";
 pub const FHIR_JSON: &str = "application/fhir+json";
 /// Longest request body, in bytes.
 pub const BODY_MAX: usize = 256 * 1024;
+
+/// Seconds after which a service that is away is asked again.
+const RETRY_S: u64 = 5;
 
 /// Who may write. Whoever may write may read, so that a refusal may name what is there already.
 const WRITES: &[Role] = &[Role::Nurse, Role::Operator, Role::Admin];
@@ -142,6 +145,7 @@ fn render(reply: FhirReply, base_url: &str, unless: Option<&str>, head: bool) ->
         }
     };
     let location = reply.location.map(|location| format!("{base_url}/{location}"));
+    set(RETRY_AFTER, (status == StatusCode::SERVICE_UNAVAILABLE).then(|| RETRY_S.to_string()));
     set(ETAG, etag);
     set(LAST_MODIFIED, reply.last_modified);
     set(CONTENT_LOCATION, location.clone());

@@ -39,5 +39,6 @@ pub mod site;
 pub mod surface;
 pub mod sync;
 pub mod tls;
+pub mod waiting;
 
 pub use surface::{Routes, Surface};

@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use protocol::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -88,6 +89,16 @@ impl Problem {
     #[must_use]
     pub fn unavailable(kind: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail).retry_after(5)
+    }
+    /// What the store could not do: 503 where it is away and may be back in a moment, else 500. Why is for the log.
+    #[must_use]
+    pub fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Away { .. } => {
+                Self::unavailable("store-away", "what keeps the record is not reached at this moment: try again soon")
+            }
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR),
+        }
     }
     /// The same, naming the offending field.
     #[must_use]

@@ -33,12 +33,18 @@ type Job = Box<dyn FnOnce(Desk<'_>) + Send>;
 /// Opens a store for reading only.
 pub type OpenReader = Arc<dyn Fn() -> Result<Box<dyn Store + Send>, StoreError> + Send + Sync>;
 
+/// Why nothing can be written or read at this moment, [`StoreError::Away`]; none while all is well. Answers at once.
+pub type Gate = Arc<dyn Fn() -> Option<StoreError> + Send + Sync>;
+
 /// Why a job was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Busy {
     /// The queue is full.
     #[error("{QUEUE} writes are waiting already: try again in a moment")]
     Full,
+    /// What keeps the record is away: the gate is closed.
+    #[error("what keeps the record is not reached at this moment: try again soon")]
+    Away,
     /// The recorder has ended, or the job panicked.
     #[error("the record was not written: look at the program's log")]
     Stopped,
@@ -50,6 +56,7 @@ pub struct Recorder {
     jobs: mpsc::SyncSender<Job>,
     reader: OpenReader,
     readers: Arc<Semaphore>,
+    gate: Option<Gate>,
 }
 
 impl Recorder {
@@ -82,7 +89,18 @@ impl Recorder {
                 }
             }
         })?;
-        Ok((Self { jobs, reader, readers: Arc::new(Semaphore::new(READERS)) }, thread))
+        Ok((Self { jobs, reader, readers: Arc::new(Semaphore::new(READERS)), gate: None }, thread))
+    }
+
+    /// The same behind a gate: while it is closed nothing new is taken on, so that nobody waits behind a store that is away.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    fn closed(&self) -> Option<StoreError> {
+        self.gate.as_ref().and_then(|gate| gate())
     }
 
     /// Hands in a job and waits for what it yields.
@@ -98,6 +116,9 @@ impl Recorder {
     /// # Errors
     /// [`Busy`].
     pub fn submit<T: Send + 'static>(&self, job: impl FnOnce(Desk<'_>) -> T + Send + 'static) -> Result<oneshot::Receiver<T>, Busy> {
+        if self.closed().is_some() {
+            return Err(Busy::Away);
+        }
         let (answer, waiting) = oneshot::channel();
         let job: Job = Box::new(move |desk| {
             // A caller that has gone away still gets its work done.
@@ -119,6 +140,9 @@ impl Recorder {
         job: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let stopped = || StoreError::Other("the reader has stopped".to_owned());
+        if let Some(away) = self.closed() {
+            return Err(away);
+        }
         let turn = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopped())?;
         let open = Arc::clone(&self.reader);
         let read = tokio::task::spawn_blocking(move || {
@@ -242,6 +266,20 @@ mod tests {
         for (n, done) in waiting.into_iter().enumerate() {
             assert_eq!(done.await, Ok(n));
         }
+    }
+
+    #[tokio::test]
+    async fn behind_a_closed_gate_nothing_is_taken_on_and_nobody_waits() {
+        let (recorder, _thread) = start();
+        let closed = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let seen = Arc::clone(&closed);
+        let away = || StoreError::Away { what: "it".to_owned(), why: "gone".to_owned() };
+        let recorder = recorder.behind(Arc::new(move || seen.load(std::sync::atomic::Ordering::Relaxed).then(away)));
+        assert_eq!(recorder.write(note).await, Err(Busy::Away));
+        let read = recorder.read(|store| store.begin().map(drop)).await;
+        assert!(matches!(read, Err(StoreError::Away { .. })), "{read:?}");
+        closed.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(recorder.write(note).await.is_ok() && recorder.read(|store| store.begin().map(drop)).await.is_ok());
     }
 
     #[tokio::test]

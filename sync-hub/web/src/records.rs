@@ -64,7 +64,7 @@ impl Records {
     /// A page of what waits for a choice, and references to what it shows.
     ///
     /// # Errors
-    /// 500: the store cannot be read; why is in the log.
+    /// 503: the store is away; 500: it cannot be read. Why is in the log.
     pub async fn conflicts(&self, asked: Asked) -> Result<(Page, Vec<String>), Problem> {
         let (program, version, now) = (self.program, self.version, (self.clock)().wall);
         let read = self.recorder.read(move |store| {
@@ -73,7 +73,7 @@ impl Records {
         });
         read.await.map_err(|error| {
             tracing::error!(%error, "the store failed to list conflicts");
-            Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+            Problem::of_store(&error)
         })
     }
 
@@ -250,6 +250,9 @@ fn commit_failed(error: &CommitError) -> FhirReply {
 fn failed(error: &StoreError) -> FhirReply {
     tracing::error!(%error, "the store failed a FHIR request");
     match error {
+        StoreError::Away { .. } => {
+            refused(StatusCode::SERVICE_UNAVAILABLE, "transient", "what keeps the record is not reached at this moment: try again soon")
+        }
         StoreError::Full(_) => refused(StatusCode::INSUFFICIENT_STORAGE, "no-store", &error.to_string()),
         _ => refused(StatusCode::INTERNAL_SERVER_ERROR, "exception", "the store could not answer; the reason is in the log"),
     }
