@@ -33,13 +33,13 @@ pub struct Bundles {
 type Ended = Arc<Mutex<Option<(SiteName, ReplicaId, Box<Revocation>)>>>;
 
 impl Bundles {
-    /// Over an opened house and its recorder.
+    /// Over an opened house, its recorder, and a connection to the fleet of its own.
     ///
     /// # Errors
-    /// The fleet or the keys cannot be used.
-    pub fn new(house: &House, recorder: Recorder, hub: Option<Arc<Hub>>) -> anyhow::Result<Self> {
+    /// The keys cannot be used.
+    pub fn new(house: &House, recorder: Recorder, fleet: Fleet, hub: Option<Arc<Hub>>) -> anyhow::Result<Self> {
         let hands = Hands { recorder, identity: Arc::new(house.identity()?) };
-        Ok(Self { hands, fleet: Arc::new(Mutex::new(house.fleet()?)), hub })
+        Ok(Self { hands, fleet: Arc::new(Mutex::new(fleet)), hub })
     }
 
     /// Does what is asked. Waits for disk and recorder.
@@ -156,7 +156,8 @@ pub fn command(config: &Config, ask: &Ask, file: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error),
     };
     let (recorder, recording) = keeping::open(&house)?;
-    let done = Bundles::new(&house, recorder, None).and_then(|bundles| bundles.work(ask, file, &mut told));
+    let fleet = house.shelf.fleet()?;
+    let done = Bundles::new(&house, recorder, fleet, None).and_then(|bundles| bundles.work(ask, file, &mut told));
     let _ = recording.join();
     print(&done?)
 }

@@ -4,8 +4,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::house::House;
 use crate::register::{self, Fleet};
+use crate::shelf::{Place, Shelf};
 use anyhow::{Context, bail};
-use edge_store::{Accounts, DataDir, SqliteReader};
+use edge_store::DataDir;
 use record::ledger::body::AuditEvent;
 use serde_json::json;
 use std::fs::DirBuilder;
@@ -14,6 +15,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use utoipa::OpenApi;
 
+/// What a backup of a database is called in its directory.
+const DATABASE: &str = "hub.pgcopy";
 /// Who the audit says did it.
 const BY: &str = "command-line";
 
@@ -25,7 +28,7 @@ pub fn add_site(config: &Config, site: &str) -> anyhow::Result<()> {
     let house = House::open(config)?;
     let mut entropy = [0; hub_api::code::HALF];
     clock::dice(&mut entropy);
-    let code = register::add(&mut house.fleet()?, &house.authority, site, BY, entropy, clock::now().wall)?;
+    let code = register::add(&mut house.shelf.fleet()?, &house.authority, site, BY, entropy, clock::now().wall)?;
     audit(&house, "site-add", site)?;
     eprintln!("good once, within 24 hours; at the agent: edge-agent enroll --hub https://<this hub> --code <code>");
     println!("{}", code.code);
@@ -37,7 +40,7 @@ pub fn add_site(config: &Config, site: &str) -> anyhow::Result<()> {
 /// # Errors
 /// The fleet cannot be read.
 pub fn list_sites(config: &Config) -> anyhow::Result<()> {
-    for row in House::open(config)?.fleet()?.sites()? {
+    for row in House::open(config)?.shelf.fleet()?.sites()? {
         let line = json!({
             "site": row.site,
             "replica": row.replica.map(|replica| replica.to_string()),
@@ -57,11 +60,11 @@ pub fn list_sites(config: &Config) -> anyhow::Result<()> {
 /// No such site, no reason.
 pub fn revoke_site(config: &Config, site: &str, reason: &str) -> anyhow::Result<()> {
     let house = House::open(config)?;
-    let heads = |replica| match house.record().exists() {
-        true => register::heads_of(&mut SqliteReader::open(&house.record(), house.data.store_key())?, replica),
+    let heads = |replica| match house.shelf.has_record() {
+        true => register::heads_of(house.shelf.reader()()?.as_mut(), replica),
         false => Ok(Vec::new()),
     };
-    register::revoke(&mut house.fleet()?, site, site, reason, BY, clock::now().wall, heads)?;
+    register::revoke(&mut house.shelf.fleet()?, site, site, reason, BY, clock::now().wall, heads)?;
     audit(&house, "site-revoke", site)
 }
 
@@ -71,27 +74,34 @@ pub fn revoke_site(config: &Config, site: &str, reason: &str) -> anyhow::Result<
 /// The first bad entry.
 pub fn verify(config: &Config) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
-    let mut reader = SqliteReader::open(&data.store_path("hub"), data.store_key())?;
-    let report = edge_store::verify::verify(&mut reader, &mut |_| {})?;
-    let line = json!({
-        "chains": report.chains, "entries": report.entries, "payload_bytes": report.payload_bytes, "opened": report.opened,
-        "closed": report.closed, "dead": report.dead, "segments": report.segments, "receipts": report.receipts,
-        "digest": report.digest.to_string(),
-    });
-    println!("{line}");
+    println!("{}", Shelf::of(config, &data)?.verify()?);
     Ok(())
 }
 
-/// `backup`: `hub.db` and `fleet.db` in a new directory.
+/// `backup`: `hub.db` and `fleet.db`, or [`DATABASE`], in a new directory.
 ///
 /// # Errors
 /// The directory is there already, or a file cannot be written.
 pub fn backup(config: &Config, to: &Path) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
+    let (shelf, key) = (Shelf::of(config, &data)?, data.store_key());
     DirBuilder::new().mode(0o700).create(to).with_context(|| to.display().to_string())?;
-    let key = data.store_key();
-    edge_store::backup::backup(&data.store_path("hub"), key, &to.join("hub.db"), &mut |_| ControlFlow::Continue(()))?;
-    Fleet::open(&data.store_path("fleet"), key)?.backup(key, &to.join("fleet.db"))?;
+    match shelf.place() {
+        Place::Files { record, fleet } => {
+            edge_store::backup::backup(record, key, &to.join("hub.db"), &mut |_| ControlFlow::Continue(()))?;
+            Fleet::open(fleet, key)?.backup(key, &to.join("fleet.db"))?;
+        }
+        Place::Postgres(database) => {
+            let mut salt = [0; 16];
+            clock::dice(&mut salt);
+            let saved = database.backup(key, salt, &to.join(DATABASE));
+            if saved.is_err() {
+                // So that the next attempt finds no directory; one with a file in it is left for a person to look at.
+                let _ = std::fs::remove_dir(to);
+            }
+            saved?;
+        }
+    }
     eprintln!("the copy opens only with keys/ of {}: keep a copy of that elsewhere", config.data.display());
     Ok(())
 }
@@ -104,17 +114,30 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
     // Keys are never made here: a backup opens with its own alone.
     DataDir::open(&config.data).with_context(|| format!("put keys/ back into {} first", config.data.display()))?;
     let data = DataDir::open_or_create(&config.data, &mut clock::dice)?;
+    let (shelf, key) = (Shelf::of(config, &data)?, data.store_key());
+    let (record, fleet) = match shelf.place() {
+        Place::Files { record, fleet } => (record, fleet),
+        Place::Postgres(database) => {
+            let name = from.file_name().unwrap_or(from.as_os_str()).to_string_lossy();
+            if !from.join(DATABASE).is_file() {
+                bail!(
+                    "{} has no {DATABASE}: name a directory that `sync-hub backup` made of a hub with its record in PostgreSQL",
+                    from.display()
+                );
+            }
+            return Ok(database.restore(key, &from.join(DATABASE), (edge_store::RESTORED_FROM, name.as_bytes()))?);
+        }
+    };
     for name in ["hub.db", "fleet.db"] {
         if !from.join(name).is_file() {
             bail!("{} has no {name}: name a directory made by `sync-hub backup`", from.display());
         }
     }
-    let fleet = data.store_path("fleet");
-    Fleet::restore(&from.join("fleet.db"), data.store_key(), &fleet)?;
-    let restored = edge_store::backup::restore(&from.join("hub.db"), data.store_key(), &data.store_path("hub"));
+    Fleet::restore(&from.join("fleet.db"), key, fleet)?;
+    let restored = edge_store::backup::restore(&from.join("hub.db"), key, record);
     if restored.is_err() {
         // Half a restore would stand in the way of the next attempt.
-        std::fs::remove_file(&fleet).with_context(|| fleet.display().to_string())?;
+        std::fs::remove_file(fleet).with_context(|| fleet.display().to_string())?;
     }
     Ok(restored?)
 }
@@ -136,6 +159,5 @@ pub fn audit_event(action: &str, what: String) -> AuditEvent {
 }
 
 fn audit(house: &House, action: &str, site: &str) -> anyhow::Result<()> {
-    let accounts = Accounts::open(&house.record(), house.data.store_key())?;
-    Ok(accounts.push_audit(&audit_event(action, format!("Site/{site}")))?)
+    Ok(house.shelf.accounts()?.push_audit(&audit_event(action, format!("Site/{site}")))?)
 }

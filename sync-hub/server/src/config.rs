@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use hub_core::fleet::Patience;
+use hub_store::PostgresUrl;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,8 +13,11 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// The hub's name.
     pub name: String,
-    /// Data directory: record, fleet, keys.
+    /// Data directory: keys, and what is not kept elsewhere.
     pub data: PathBuf,
+    /// Where record, fleet and accounts are kept.
+    #[serde(default)]
+    pub store: Keeping,
     /// Where HTTP is served; port 0 lets the system choose.
     #[serde(default = "default_bind")]
     pub bind: SocketAddr,
@@ -40,6 +44,47 @@ pub struct Config {
     pub scrape_token: Option<String>,
 }
 
+/// Where a hub keeps what it keeps: `store` of `hub.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Keeping {
+    /// Files of the data directory: `sqlite`.
+    #[default]
+    Sqlite,
+    /// The record in a file of its own: an absolute path. The fleet stays in the data directory.
+    SqliteAt(PathBuf),
+    /// A PostgreSQL database: `postgres://…`.
+    Postgres(PostgresUrl),
+}
+
+/// Text that names no place to keep a record. Never quotes it: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum NoKeeping {
+    /// It begins like a URL, and not like one that is known.
+    #[error("nothing is known that keeps a record at {0:?}: write postgres://user:password@host/database, an absolute path, or sqlite")]
+    Scheme(String),
+    /// It is a path that depends on where the program was started.
+    #[error("a path begins with /; else write postgres://user:password@host/database, or sqlite")]
+    Relative,
+    /// It begins like PostgreSQL's, and goes on badly or not safely.
+    #[error(transparent)]
+    Postgres(#[from] protocol::StoreError),
+}
+
+impl TryFrom<String> for Keeping {
+    type Error = NoKeeping;
+
+    fn try_from(text: String) -> Result<Self, NoKeeping> {
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.parse()?)),
+            Some((scheme, _)) => Err(NoKeeping::Scheme(format!("{}://", scheme.chars().take(16).collect::<String>()))),
+            None if text == "sqlite" => Ok(Self::Sqlite),
+            None if text.starts_with('/') => Ok(Self::SqliteAt(text.into())),
+            None => Err(NoKeeping::Relative),
+        }
+    }
+}
+
 const fn default_bind() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7400)
 }
@@ -54,7 +99,7 @@ const fn default_offline() -> u32 {
 }
 
 /// Keys that the environment may override: all of them.
-const KEYS: [&str; 10] = ["name", "data", "bind", "mqtt", "names", "ui", "late_s", "offline_s", "log_json", "scrape_token"];
+const KEYS: [&str; 11] = ["name", "data", "store", "bind", "mqtt", "names", "ui", "late_s", "offline_s", "log_json", "scrape_token"];
 
 impl Config {
     /// Reads the file, then the environment.
@@ -80,7 +125,8 @@ impl Config {
                 builder.set_override(&key, value)?
             };
         }
-        let built = builder.build().with_context(|| format!("reading {}", path.display()))?;
+        let built = builder.build().map_err(|error| anyhow::anyhow!(without_urls(&error.to_string())));
+        let built = built.with_context(|| format!("reading {}", path.display()))?;
         let config: Self = built.try_deserialize().with_context(at)?;
         config.check().with_context(at)?;
         Ok(config)
@@ -114,6 +160,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A reader of TOML shows the line that it cannot read, and with it the password in a URL whose quote was not closed.
+fn without_urls(text: &str) -> String {
+    let shown = |line: &str| if line.contains("://") { "  | (a line with a URL in it is not shown)".to_owned() } else { line.to_owned() };
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 fn host(ip: IpAddr) -> String {
@@ -150,6 +202,40 @@ mod tests {
         assert_eq!((config.bind.port(), config.mqtt.port()), (0, 7483));
         assert_eq!((config.late_s, config.offline_s, config.log_json), (5, 600, true));
         assert_eq!(config.told_host(), "127.0.0.1");
+    }
+
+    #[test]
+    fn what_keeps_the_record_is_a_database_a_path_or_the_data_directory() {
+        let store = |text: &str| load(&format!("{LEAST}store = {text:?}\n"), &[]).map(|config| config.store);
+        assert!(matches!(load(LEAST, &[]).map(|config| config.store), Ok(Keeping::Sqlite)));
+        assert!(matches!(store("sqlite"), Ok(Keeping::Sqlite)));
+        assert!(matches!(store("/srv/hub.db"), Ok(Keeping::SqliteAt(path)) if path == Path::new("/srv/hub.db")));
+        for url in ["postgres://hub:topsecret@localhost/hub", "postgresql://hub@localhost:5433/hub", "postgres:///hub?host=/run/postgresql"]
+        {
+            assert!(matches!(store(url), Ok(Keeping::Postgres(_))), "{url}");
+        }
+        let config = load(LEAST, &[("LAMPLIGHT_STORE", "postgres://hub:topsecret@localhost/ward")]).expect("config");
+        let told = format!("{config:?}");
+        assert!(told.contains("database ward at localhost") && !told.contains("topsecret"), "{told}");
+    }
+
+    #[test]
+    fn what_keeps_no_record_is_refused_by_its_scheme_and_no_refusal_tells_the_password() {
+        for (line, word) in [
+            (r#"store = "mysql://hub:topsecret@localhost/hub""#, "mysql://"),
+            (r#"store = "sqlite://topsecret""#, "sqlite://"),
+            (r#"store = "topsecret/hub.db""#, "begins with /"),
+            (r#"store = "postgres://hub:topsecret@db.example.org/hub""#, "sslmode=disable"),
+            (r#"store = "postgres://hub:topsecret@localhost/hub?sslmode=require""#, "TLS"),
+            (r#"store = "postgres://hub:topsecret@localhost:port/hub""#, "cannot be read"),
+            (r#"store = "postgres://hub:topsecret@localhost/hub"#, "hub.toml"),
+            (r#"stroe = "postgres://hub:topsecret@localhost/hub""#, "stroe"),
+        ] {
+            let error = format!("{:#}", load(&format!("{LEAST}{line}\n"), &[]).expect_err(line));
+            assert!(error.contains(word) && !error.contains("topsecret"), "{line}: {error}");
+        }
+        let told = load(LEAST, &[("LAMPLIGHT_STORE", "ftp://topsecret")]).expect_err("refused");
+        assert!(format!("{told:#}").contains("ftp://") && !format!("{told:?}").contains("topsecret"), "{told:?}");
     }
 
     #[test]

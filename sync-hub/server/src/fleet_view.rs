@@ -129,6 +129,10 @@ pub async fn watch(hub: Arc<Hub>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for count in 0_u64.. {
         tick.tick().await;
+        // Readiness tells of it, and the log has.
+        if (hub.gate)().is_some() {
+            continue;
+        }
         if let Err(error) = cut_revoked(&hub).await {
             tracing::warn!(%error, "the fleet cannot be read");
         }
@@ -136,6 +140,7 @@ pub async fn watch(hub: Arc<Hub>) {
         if count % PICTURE_EVERY == 0 {
             let seen = match fleet(&hub).await {
                 Ok(view) => Seen { fleet: Some(view), trouble: None },
+                Err(ViewError::Busy(Busy::Away) | ViewError::Store(StoreError::Away { .. })) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "the fleet cannot be looked at");
                     Seen { fleet: hub.seen.borrow().fleet.clone(), trouble: Some(error.to_string()) }

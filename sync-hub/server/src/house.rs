@@ -1,13 +1,12 @@
-//! The data directory of a hub, opened: keys, identity, authority, and where record and fleet lie.
+//! The data directory of a hub, opened: keys, identity, authority; and the shelf on which the rest lies.
 
 use crate::authority::Authority;
 use crate::clock;
 use crate::config::Config;
-use crate::register::Fleet;
+use crate::shelf::Shelf;
 use anyhow::Context;
 use edge_store::{DataDir, DataDirError};
 use record::ledger::Identity;
-use std::path::PathBuf;
 
 /// A hub's data directory.
 pub struct House {
@@ -15,6 +14,8 @@ pub struct House {
     pub data: DataDir,
     /// The certificate authority.
     pub authority: Authority,
+    /// Record, fleet, accounts.
+    pub shelf: Shelf,
 }
 
 impl House {
@@ -25,7 +26,7 @@ impl House {
     pub fn open_or_create(config: &Config) -> anyhow::Result<Self> {
         let data = DataDir::open_or_create(&config.data, &mut clock::dice)?;
         let authority = Authority::open_or_create(data.path(), clock::now().wall)?;
-        Ok(Self { data, authority })
+        Ok(Self { shelf: Shelf::of(config, &data)?, data, authority })
     }
 
     /// Opens it for a command that works beside the server; makes it if there has been none.
@@ -36,31 +37,11 @@ impl House {
         match DataDir::open(&config.data) {
             Ok(data) if Authority::exists(data.path()) => {
                 let authority = Authority::open(data.path())?;
-                Ok(Self { data, authority })
+                Ok(Self { shelf: Shelf::of(config, &data)?, data, authority })
             }
             Ok(_) | Err(DataDirError::Empty(_)) => Self::open_or_create(config),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Where the record lies.
-    #[must_use]
-    pub fn record(&self) -> PathBuf {
-        self.data.store_path("hub")
-    }
-
-    /// Where the fleet lies.
-    #[must_use]
-    pub fn fleet_path(&self) -> PathBuf {
-        self.data.store_path("fleet")
-    }
-
-    /// The fleet, over a connection of its own.
-    ///
-    /// # Errors
-    /// The file cannot be used.
-    pub fn fleet(&self) -> anyhow::Result<Fleet> {
-        Ok(Fleet::open(&self.fleet_path(), self.data.store_key())?)
     }
 
     /// The hub's keys.

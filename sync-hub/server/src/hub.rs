@@ -18,7 +18,7 @@ use record::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
-use web::recorder::Recorder;
+use web::recorder::{Gate, Recorder};
 
 /// Sites that may wait to be woken.
 pub const WAKES: usize = 64;
@@ -39,6 +39,8 @@ pub struct Hub {
     pub mqtt: String,
     /// The ledger.
     pub recorder: Recorder,
+    /// Closed while what keeps all this is away.
+    pub gate: Gate,
     /// The newest picture, for what must answer at once.
     pub seen: watch::Sender<Arc<Seen>>,
     /// Sites whose membership has ended: their connections end.
@@ -64,6 +66,8 @@ pub struct Parts {
     pub mqtt: String,
     /// The ledger's writer.
     pub recorder: Recorder,
+    /// Closed while what keeps all this is away.
+    pub gate: Gate,
     /// Who belongs.
     pub fleet: Fleet,
     /// Takes sites to be woken.
@@ -99,7 +103,7 @@ impl Hub {
     /// The parts put together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, identity, authority, mqtt, recorder, fleet, wake } = parts;
+        let Parts { config, identity, authority, mqtt, recorder, gate, fleet, wake } = parts;
         Self {
             config,
             replica: identity.replica(),
@@ -107,6 +111,7 @@ impl Hub {
             authority,
             mqtt,
             recorder,
+            gate,
             seen: watch::Sender::new(Arc::new(Seen::default())),
             revoked: watch::Sender::default(),
             wake,
@@ -118,7 +123,7 @@ impl Hub {
         }
     }
 
-    /// The fleet's file. Calls wait for the disk: not for async threads.
+    /// Who belongs. Calls wait for a disk or a server: not for async threads.
     pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }

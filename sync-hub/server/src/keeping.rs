@@ -1,35 +1,35 @@
 //! Opening the record for the server, and bringing what commands left behind into the ledger.
 
 use crate::house::House;
+use crate::shelf::Accounts;
 use crate::{VERSION, clock};
 use anyhow::Context;
-use edge_store::{Accounts, SqliteReader, SqliteStore};
 use protocol::replica::CommitError;
 use protocol::{Commit, Draft, Replica, Store, StoreError};
 use record::id::RunId;
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
 use std::sync::Arc;
-use web::recorder::{Busy, OpenReader, Recorder};
+use web::recorder::{Busy, Recorder};
 
 /// Opens the replica and starts its one writer.
 ///
 /// # Errors
 /// The record cannot be used.
 pub fn open(house: &House) -> anyhow::Result<(Recorder, std::thread::JoinHandle<()>)> {
-    let (path, key) = (house.record(), *house.data.store_key());
-    let mut store = SqliteStore::open(&path, &key)?;
-    note_restore(&mut store)?;
+    let mut store = house.shelf.store()?;
+    note_restore(store.as_mut())?;
     let mut run = [0; 8];
     clock::dice(&mut run);
     let program = format!("sync-hub/{VERSION}");
-    let replica = Replica::open(&mut store, house.identity()?, RunId(run), &program, clock::now(), &mut clock::dice)?;
-    let reader: OpenReader = Arc::new(move || Ok(Box::new(SqliteReader::open(&path, &key)?)));
-    Recorder::start(replica, Box::new(store), reader, Arc::new(clock::now), Arc::new(clock::SystemEntropy)).context("the recorder's thread")
+    let replica = Replica::open(store.as_mut(), house.identity()?, RunId(run), &program, clock::now(), &mut clock::dice)?;
+    let (reader, clock, entropy) = (house.shelf.reader(), Arc::new(clock::now), Arc::new(clock::SystemEntropy));
+    let (recorder, thread) = Recorder::start(replica, store, reader, clock, entropy).context("the recorder's thread")?;
+    Ok((recorder.behind(house.shelf.gate()), thread))
 }
 
 /// A restored record says so once; the run that begins now tells everybody else.
-fn note_restore(store: &mut SqliteStore) -> Result<(), StoreError> {
+fn note_restore(store: &mut dyn Store) -> Result<(), StoreError> {
     let mut tx = store.begin()?;
     match tx.value(edge_store::backup::RESTORED_FROM)? {
         Some(name) if !name.is_empty() => {

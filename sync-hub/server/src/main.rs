@@ -1,7 +1,7 @@
 //! The hub: watches many sites, holds provably the same bytes as each, and says what it knows as of when.
 //!
-//!     agents ──HTTP/2, mTLS──▶ routes/session ──▶ recorder (one replica, one writer) ──▶ hub.db
-//!            ──one-time code─▶ routes/enrol   ──▶ register (who belongs)             ──▶ fleet.db
+//!     agents ──HTTP/2, mTLS──▶ routes/session ──▶ recorder (one replica, one writer) ──▶ shelf: hub.db ╮ or PostgreSQL
+//!            ──one-time code─▶ routes/enrol   ──▶ register (who belongs)             ──▶        fleet.db ╯
 //!            ──MQTT, mTLS────▶ mqtt/front ──▶ broker on loopback ──▶ mqtt/ear ──▶ live board, in memory
 //!     people ──HTTPS─────────▶ `web` (sign-in, FHIR, screens) and routes/{fleet,alerts}
 //!
@@ -25,7 +25,9 @@ mod mqtt;
 mod register;
 mod routes;
 mod run;
+mod shelf;
 mod users;
+mod waiting;
 
 use clap::Parser;
 use std::process::ExitCode;

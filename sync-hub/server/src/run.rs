@@ -6,10 +6,12 @@ use crate::config::Config;
 use crate::house::House;
 use crate::hub::{Hub, Parts, WAKES};
 use crate::mqtt::{Broker, ear, front};
+use crate::shelf::Accounts;
 use crate::users::Kept;
+use crate::waiting::{self, Opened};
 use crate::{VERSION, clock, fleet_view, keeping, metrics, routes};
 use anyhow::Context;
-use edge_store::Accounts;
+use protocol::StoreError;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use utoipa::OpenApi;
 use web::bundles::spool::{self, Work};
 use web::listener::{ConnectionLimits, serve};
 use web::ops::Ready;
+use web::recorder::Gate;
 use web::records::Records;
 use web::secret::Secret;
 use web::session::Sessions;
@@ -32,7 +35,8 @@ use web::{Surface, tls};
 const DRAIN_EVERY: Duration = Duration::from_secs(5);
 /// How long the start waits for the hub's own subscriptions.
 const HEARING_MAX: Duration = Duration::from_secs(10);
-
+/// Between two looks for a database that went away while the hub began.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How long the recorder may take to end.
 const ENDING_MAX: Duration = Duration::from_secs(10);
 
@@ -43,16 +47,17 @@ const ENDING_MAX: Duration = Duration::from_secs(10);
 pub fn run(config: Config) -> anyhow::Result<()> {
     log_to_stderr(config.log_json);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
-    runtime.block_on(start(config))
+    let ended = runtime.block_on(start(config));
+    // A recorder that waits for its database is not waited for: whatever was answered is durable.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 async fn start(config: Config) -> anyhow::Result<()> {
     let began = clock::now().mono;
     let mut told = Told::listen()?;
-    let house = House::open_or_create(&config)?;
+    let house = Arc::new(House::open_or_create(&config)?);
     let authority = Authority::open(&config.data)?;
-    let (recorder, recording) = keeping::open(&house)?;
-    let accounts = Arc::new(Accounts::open(&house.record(), house.data.store_key())?);
 
     let http = bind(config.bind, "bind").await?;
     let mqtt = bind(config.mqtt, "mqtt").await?;
@@ -61,23 +66,31 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let server_tls = tls::server_config(chain.clone(), key.clone_key(), Some(authority.roots()?))?;
     let mqtt_tls = front::tls(chain, key, authority.roots()?)?;
 
+    let http = http.into_std()?;
+    let door = waiting::Door { listener: &http, tls: &server_tls, name: &config.name };
+    let Some(opened) = waiting::open(&house, &door, &mut told).await? else { return Ok(()) };
+    let Opened { recorder, recording, accounts, fleet, bundles } = opened;
+    let http = TcpListener::from_std(http)?;
+
     let told_mqtt = format!("{}:{}", config.told_host(), mqtt_at.port());
     let (wake, wakes) = mpsc::channel(WAKES);
-    let (identity, fleet) = (house.identity()?, house.fleet()?);
-    let parts = Parts { config, identity, authority, mqtt: told_mqtt, recorder: recorder.clone(), fleet, wake };
+    let (identity, gate) = (house.identity()?, house.shelf.gate());
+    let parts = Parts { config, identity, authority, mqtt: told_mqtt, recorder: recorder.clone(), gate, fleet, wake };
     let hub = Arc::new(Hub::new(parts));
-    hub.load_alerts(None).await?;
-    keeping::drain_audit(&accounts, &recorder).await?;
+    tokio::select! {
+        loaded = load_alerts(&hub) => loaded?,
+        () = told.heard() => return Ok(()),
+    }
 
     let broker = Broker::start().await?;
     let (say_hearing, mut hearing) = watch::channel(false);
-    let bundles = Bundles::new(&house, recorder.clone(), Some(Arc::clone(&hub)))?;
+    let bundles = Bundles::new(&house, recorder.clone(), bundles, Some(Arc::clone(&hub)))?;
     let work: Work = Arc::new(move |ask, file, told| bundles.work(ask, file, told).map_err(|error| format!("{error:#}")));
     let background = [
         tokio::spawn(spool::serve(house.data.path().to_owned(), || clock::now().wall, work)),
         tokio::spawn(ear::listen(Arc::clone(&hub), broker.clone(), wakes, say_hearing)),
         tokio::spawn(fleet_view::watch(Arc::clone(&hub))),
-        tokio::spawn(drain(Arc::clone(&accounts), recorder.clone())),
+        tokio::spawn(drain(Arc::clone(&accounts), recorder.clone(), Arc::clone(&hub.gate))),
     ];
     if tokio::time::timeout(HEARING_MAX, hearing.wait_for(|hearing| *hearing)).await.is_err() {
         tracing::warn!("the hub does not hear its own broker yet; live data will be missing until it does");
@@ -111,6 +124,16 @@ async fn start(config: Config) -> anyhow::Result<()> {
         tracing::warn!("the recorder was still at work");
     }
     Ok(())
+}
+
+/// A database that goes away at this very moment is waited for.
+async fn load_alerts(hub: &Hub) -> Result<(), StoreError> {
+    loop {
+        match hub.load_alerts(None).await {
+            Err(StoreError::Away { .. }) => tokio::time::sleep(AGAIN).await,
+            loaded => return loaded,
+        }
+    }
 }
 
 fn records(hub: &Arc<Hub>) -> Arc<Records> {
@@ -160,7 +183,7 @@ fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<boo
         audit: Arc::new(hub.recorder.clone()),
         fhir: records,
         live: None,
-        ready: Arc::new(Readiness { seen: seen.clone(), hearing }),
+        ready: Arc::new(Readiness { seen: seen.clone(), hearing, gate: Arc::clone(&hub.gate) }),
         metrics: Arc::new(move || metrics::render(&seen.borrow().clone())),
         scrape_token: config.scrape_token.clone().map(Secret::new),
         ui_dir: config.ui.clone(),
@@ -174,19 +197,25 @@ fn surface(hub: &Arc<Hub>, accounts: Arc<Accounts>, hearing: watch::Receiver<boo
 struct Readiness {
     seen: watch::Receiver<Arc<fleet_view::Seen>>,
     hearing: watch::Receiver<bool>,
+    gate: Gate,
 }
 
 impl Ready for Readiness {
     fn reasons(&self) -> Vec<String> {
         let deaf = (!*self.hearing.borrow()).then(|| "the MQTT broker is not reached".to_owned());
-        self.seen.borrow().trouble.clone().into_iter().chain(deaf).collect()
+        // Which database and where is for the log: this is told to anybody.
+        let away = (self.gate)().map(|_| waiting::AWAY.to_owned());
+        self.seen.borrow().trouble.clone().into_iter().chain(deaf).chain(away).collect()
     }
 }
 
-async fn drain(accounts: Arc<Accounts>, recorder: web::recorder::Recorder) {
+async fn drain(accounts: Arc<Accounts>, recorder: web::recorder::Recorder, gate: Gate) {
     let mut tick = tokio::time::interval(DRAIN_EVERY);
     loop {
         tick.tick().await;
+        if gate().is_some() {
+            continue;
+        }
         if let Err(error) = keeping::drain_audit(&accounts, &recorder).await {
             tracing::warn!(%error, "audit events of commands wait; trying again");
         }
@@ -198,7 +227,7 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// Who tells the program to stop.
-struct Told {
+pub struct Told {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -208,7 +237,8 @@ impl Told {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn heard(&mut self) {
+    /// Completes when somebody has.
+    pub async fn heard(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

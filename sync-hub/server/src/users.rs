@@ -5,15 +5,15 @@ use crate::commands::audit_event;
 use crate::config::Config;
 use crate::house::House;
 use anyhow::{Context, bail};
-use edge_store::{NewUser, User};
+use hub_store::AccountRow;
 use record::time::Timestamp;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::sync::Arc;
 use web::accounts::{Account, Accounts, AccountsError, Role};
 use web::secret::{SECRET_MAX, Secret, SecretHash, check_secret_rules, hash_secret};
 
-/// [`edge_store::Accounts`] behind [`web::accounts::Accounts`].
-pub struct Kept(pub Arc<edge_store::Accounts>);
+/// [`crate::shelf::Accounts`] behind [`web::accounts::Accounts`].
+pub struct Kept(pub Arc<crate::shelf::Accounts>);
 
 impl Accounts for Kept {
     fn find(&self, user: &str) -> Result<Option<Account>, AccountsError> {
@@ -26,7 +26,7 @@ impl Accounts for Kept {
     }
 }
 
-fn account(user: User) -> Result<Account, AccountsError> {
+fn account(user: AccountRow) -> Result<Account, AccountsError> {
     Ok(Account {
         role: user.role.parse().map_err(|e: web::accounts::RoleError| AccountsError(Box::new(e)))?,
         user: user.user,
@@ -52,14 +52,19 @@ pub fn add(config: &Config, user: &str, display_name: Option<&str>, role: Role, 
     clock::dice(&mut salt);
     let hash = hash_secret(&secret, &salt)?;
     let house = House::open(config)?;
-    let accounts = edge_store::Accounts::open(&house.record(), house.data.store_key())?;
-    let new = NewUser {
+    let new = AccountRow {
         user: user.to_owned(),
         display_name: display_name.unwrap_or(user).to_owned(),
         role: role.to_string(),
         secret_hash: hash.0,
+        failures: 0,
+        locked_until: None,
+        disabled: false,
     };
-    Ok(accounts.add(&new, &audit_event("user-add", format!("User/{user}")))?)
+    if !house.shelf.accounts()?.add(&new, &audit_event("user-add", format!("User/{user}")))? {
+        bail!("there is already a user {user:?}");
+    }
+    Ok(())
 }
 
 fn read_secret(quiet: bool) -> anyhow::Result<String> {

@@ -1,6 +1,6 @@
 //! Acknowledging an alert from the hub: an entry in the patient's scope, which the site takes with its next sync.
 
-use super::{stopped, wake};
+use super::{unheard, wake};
 use crate::hub::{ALERT, Hub};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ pub async fn acknowledge(
     session.require_role(&[Role::Nurse, Role::Operator, Role::Admin])?;
     let alert: ResourceId = id.parse().map_err(|_| unknown(&id))?;
     let written = hub.recorder.write(move |desk| write(desk, alert, &session));
-    let (site, state) = written.await.map_err(|_| stopped())?.map_err(|error| match error {
+    let (site, state) = written.await.map_err(unheard)?.map_err(|error| match error {
         CommitError::UnknownDocument(_) => unknown(&id),
         other => {
             tracing::error!(error = %other, "an acknowledgement was not written");

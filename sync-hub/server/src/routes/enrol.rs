@@ -1,6 +1,6 @@
 //! `POST /sync/v1/enrol`: a one-time code for a certificate. Public, so guesses are few.
 
-use super::stopped;
+use super::{stopped, unheard};
 use crate::clock;
 use crate::hub::Hub;
 use crate::register::{self, RegisterError};
@@ -75,7 +75,7 @@ async fn note(hub: &Hub, site: &str) -> Result<(), Problem> {
     };
     let commit = protocol::Commit { drafts: vec![protocol::Draft::Audit(vec![event])], ..protocol::Commit::default() };
     let written = hub.recorder.write(move |desk| desk.replica.commit(desk.store, desk.now, desk.entropy, &commit).map(|_| ())).await;
-    written.map_err(|_| stopped())?.map_err(|error| {
+    written.map_err(unheard)?.map_err(|error| {
         tracing::error!(%error, "the enrolment cannot be audited");
         Problem::unavailable("audit-unavailable", "the audit trail cannot be written; ask for a new code and try again")
     })

@@ -1,6 +1,6 @@
 //! The operator's page: the fleet, adding and revoking sites, incidents.
 
-use super::{reason_fits, stopped};
+use super::{reason_fits, stopped, unheard};
 use crate::clock;
 use crate::fleet_view::{self, ViewError};
 use crate::hub::Hub;
@@ -50,7 +50,7 @@ pub async fn close(
         }
         Ok::<_, StoreError>(true)
     });
-    let known = closed.await.map_err(|_| stopped())?.map_err(|error| unseen(&error.into()))?;
+    let known = closed.await.map_err(unheard)?.map_err(|error| unseen(&error.into()))?;
     let all = if known { fleet_view::incidents(&hub).await.map_err(|error| unseen(&error))? } else { Vec::new() };
     let unknown = || {
         let shown: String = id.chars().take(64).collect();
@@ -88,7 +88,7 @@ pub async fn revoke(
         let heads = |replica| register::heads_of(desk.store, replica);
         register::revoke(&mut at.fleet(), &name, &asked.confirm, &asked.reason, &user, desk.now.wall, heads)
     });
-    ended.await.map_err(|_| stopped())?.map_err(|error| refused(&error))?;
+    ended.await.map_err(unheard)?.map_err(|error| refused(&error))?;
     tracing::warn!(site, "membership ended");
     let fleet = fleet_view::fleet(&hub).await.map_err(|error| unseen(&error))?;
     fleet_view::cut_revoked(&hub).await.map_err(|error| unseen(&error))?;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use web::Routes;
 use web::problem::Problem;
+use web::recorder::Busy;
 use web::sync::SESSION;
 
 /// Every route, by who stands at its door.
@@ -57,6 +58,15 @@ pub fn routes(hub: Arc<Hub>) -> Routes {
 /// A thread ended early.
 fn stopped() -> Problem {
     Problem::unavailable("stopping", "the hub is stopping: try again")
+}
+
+/// The recorder did not take a job on, or did not end it.
+fn unheard(busy: Busy) -> Problem {
+    match busy {
+        Busy::Full => Problem::unavailable("busy", busy.to_string()),
+        Busy::Away => Problem::unavailable("store-away", busy.to_string()),
+        Busy::Stopped => stopped(),
+    }
 }
 
 /// Names of sites by replica.

@@ -1,6 +1,6 @@
 //! Handing a patient's record over to another site, and erasing it.
 
-use super::{named, reason_fits, site_replica, stopped, wake};
+use super::{named, reason_fits, site_replica, stopped, unheard, wake};
 use crate::hub::Hub;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -39,7 +39,7 @@ pub async fn transfer(
     let act = By { user: session.user, session: session.id, reason: asked.reason.trim().to_owned() };
     let (of, keep) = (patient.clone(), asked.keep);
     let done = hub.recorder.write(move |desk| hand_over(desk, &act, &of, &peer, keep)).await;
-    let (handover, arrived, others) = done.map_err(|_| stopped())?.map_err(|error| refused(&error))?;
+    let (handover, arrived, others) = done.map_err(unheard)?.map_err(|error| refused(&error))?;
     for replica in others {
         wake(&hub, replica).await;
     }
@@ -81,7 +81,7 @@ pub async fn transfers(State(hub): State<Arc<Hub>>, session: Session) -> Result<
         }
         Ok::<_, StoreError>(found)
     });
-    let found = found.await.map_err(|_| stopped())?.map_err(|error| unwritten(&error))?;
+    let found = found.await.map_err(unheard)?.map_err(|error| unwritten(&error))?;
     let names = named(&hub).await?;
     let views: Vec<TransferView> = found.into_iter().map(|(handover, arrived)| names.transfer(handover, arrived)).collect();
     let what = views.iter().filter_map(|view| view.patient.as_ref()).map(|patient| format!("Patient/{patient}")).collect();
@@ -107,7 +107,7 @@ pub async fn erase(
         desk.replica.erase(desk.store, desk.now, desk.entropy, &act, &of)?;
         Ok((scope, desk.replica.erasures().into_iter().find(|(of, _)| *of == scope).map(|(_, left)| left).unwrap_or_default()))
     });
-    let (scope, outstanding) = done.await.map_err(|_| stopped())?.map_err(|error: MembershipError| refused(&error))?;
+    let (scope, outstanding) = done.await.map_err(unheard)?.map_err(|error: MembershipError| refused(&error))?;
     tracing::warn!(%scope, "an erasure was ordered");
     hub.forget_alerts().await.map_err(|error| unwritten(&error))?;
     for replica in &outstanding {
@@ -119,7 +119,7 @@ pub async fn erase(
 
 pub async fn erasures(State(hub): State<Arc<Hub>>, session: Session) -> Result<axum::Json<Vec<ErasureView>>, Problem> {
     session.require_role(&LOOKS)?;
-    let found = hub.recorder.write(|desk| desk.replica.erasures()).await.map_err(|_| stopped())?;
+    let found = hub.recorder.write(|desk| desk.replica.erasures()).await.map_err(unheard)?;
     let names = named(&hub).await?;
     Ok(axum::Json(found.iter().map(|(scope, outstanding)| names.erasure(*scope, outstanding)).collect()))
 }

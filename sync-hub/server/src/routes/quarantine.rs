@@ -1,6 +1,6 @@
 //! What sites wrote after their membership had been revoked.
 
-use super::{named, reason_fits, site_replica, stopped};
+use super::{named, reason_fits, site_replica, unheard};
 use crate::hub::Hub;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -41,7 +41,7 @@ pub async fn accept(
         // To revoke again what is known now lets through all that has come.
         true => desk.replica.revoke(desk.store, desk.now, desk.entropy, &act, replica).map(|_| true),
     });
-    match accepted.await.map_err(|_| stopped())? {
+    match accepted.await.map_err(unheard)? {
         Ok(true) => {}
         Ok(false) => return Err(Problem::new(StatusCode::CONFLICT, "not-revoked", format!("the membership of {site} has not ended"))),
         Err(error) => {
@@ -49,7 +49,7 @@ pub async fn accept(
             return Err(Problem::unavailable("store", "the hub cannot write: nothing was let through"));
         }
     }
-    hub.forget_alerts().await.map_err(|_| stopped())?;
+    hub.forget_alerts().await.map_err(|error| Problem::of_store(&error))?;
     let noted = Disclosed(Act::done(Action::Update, vec![format!("Site/{site}")]));
     Ok((noted, axum::Json(quarantined(&hub).await?)))
 }
@@ -58,7 +58,7 @@ async fn quarantined(hub: &Arc<Hub>) -> Result<Vec<QuarantineView>, Problem> {
     let found = hub.recorder.read(|store| store.begin()?.in_state(Kept::Quarantined, None, COUNTED_MAX)).await;
     let found = found.map_err(|error| {
         tracing::error!(%error, "the quarantine cannot be read");
-        Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+        Problem::of_store(&error)
     })?;
     let mut sites: BTreeMap<ReplicaId, (u64, Option<u64>, BTreeMap<u16, u64>)> = BTreeMap::new();
     for entry in found {

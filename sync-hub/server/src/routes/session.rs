@@ -1,6 +1,6 @@
 //! `POST /sync/v1/session`: one message of a sync session, by a site that shows its certificate.
 
-use super::stopped;
+use super::unheard;
 use crate::authority::fingerprint;
 use crate::hub::{Hub, Stranger};
 use axum::Extension;
@@ -17,7 +17,7 @@ use record::time::Timestamp;
 use std::sync::Arc;
 use web::listener::Peer;
 use web::problem::Problem;
-use web::recorder::{Busy, Desk};
+use web::recorder::Desk;
 use web::sync;
 
 /// Why a message was not answered.
@@ -49,8 +49,7 @@ pub async fn post(
     match answered {
         Ok(Ok(reply)) => Ok(([(CONTENT_TYPE, wire::CONTENT_TYPE)], reply).into_response()),
         Ok(Err(error)) => Err(refused(&error)),
-        Err(busy @ Busy::Full) => Err(Problem::unavailable("busy", busy.to_string())),
-        Err(Busy::Stopped) => Err(stopped()),
+        Err(busy) => Err(unheard(busy)),
     }
 }
 

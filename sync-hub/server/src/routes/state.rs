@@ -1,11 +1,10 @@
 //! Whether a site shows the same as the hub: it says what it shows as of which set of entries, and the hub looks at its own.
 
-use super::{site_replica, stopped};
+use super::{site_replica, stopped, unheard};
 use crate::authority::fingerprint;
-use crate::hub::{Caller, Hub};
+use crate::hub::{Caller, Hub, Stranger};
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use hub_api::fleet::{ShownState, StateView};
 use protocol::StoreError;
 use protocol::store::Incident;
@@ -30,7 +29,7 @@ pub async fn get(State(hub): State<Arc<Hub>>, session: Session, Path(site): Path
     match held {
         Some(view) => Ok(axum::Json(view)),
         None => {
-            let worked_out = hub.recorder.write(move |desk| compare(desk, replica, None)).await.map_err(|_| stopped())?;
+            let worked_out = hub.recorder.write(move |desk| compare(desk, replica, None)).await.map_err(unheard)?;
             worked_out.map(axum::Json).map_err(|error| unread(&error))
         }
     }
@@ -46,8 +45,11 @@ pub async fn post(
         peer.certificate.ok_or_else(|| Problem::unauthorized("no-certificate", "show the client certificate that enrolment gives"))?;
     let (at, print) = (Arc::clone(&hub), fingerprint(&certificate));
     let caller = spawn_blocking(move || at.caller(&print)).await.map_err(|_| stopped())?;
-    let Caller { replica, .. } = caller.map_err(|stranger| Problem::forbidden("stranger", stranger.to_string()))?;
-    let done = hub.recorder.write(move |desk| compare(desk, replica, Some(&said))).await.map_err(|_| stopped())?;
+    let Caller { replica, .. } = caller.map_err(|stranger| match stranger {
+        Stranger::Store(error) => Problem::of_store(&error),
+        other => Problem::forbidden("stranger", other.to_string()),
+    })?;
+    let done = hub.recorder.write(move |desk| compare(desk, replica, Some(&said))).await.map_err(unheard)?;
     let view = done.map_err(|error| unread(&error))?;
     // Of another set nothing was compared: what was found before stands.
     if view.comparison != "other-set" {
@@ -88,5 +90,5 @@ fn compare(desk: Desk<'_>, replica: ReplicaId, said: Option<&ShownState>) -> Res
 
 fn unread(error: &StoreError) -> Problem {
     tracing::error!(%error, "a state digest cannot be worked out");
-    Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+    Problem::of_store(error)
 }

@@ -11,6 +11,21 @@ fn an_unknown_configuration_key_is_named_with_its_file() {
     assert!(!place.data().exists(), "nothing is made before the configuration is read");
 }
 
+#[test]
+fn a_database_that_is_not_reached_is_named_with_what_to_do_and_without_its_password() {
+    let place = Place::new();
+    place.configure("store = \"postgres://hub:topsecret@127.0.0.1:1/ward\"\n");
+    for command in [["site", "list"].as_slice(), &["verify"], &["site", "add", "hillside"]] {
+        let said = place.refused(command, "");
+        for word in ["database ward at 127.0.0.1", "not reached", "systemctl", "hub.toml"] {
+            assert!(said.contains(word) && !said.contains("topsecret"), "{command:?}: {said}");
+        }
+    }
+    place.configure("store = \"mysql://hub:topsecret@127.0.0.1/ward\"\n");
+    let said = place.refused(&["run"], "");
+    assert!(said.contains("mysql://") && said.contains("hub.toml") && !said.contains("topsecret"), "{said}");
+}
+
 #[tokio::test]
 async fn a_wrong_password_and_a_missing_role_are_refused_by_name() {
     let place = Place::new();
