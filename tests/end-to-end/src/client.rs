@@ -21,6 +21,8 @@ pub struct Client {
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    /// Seconds after which it asks to be asked again.
+    pub retry_after: Option<u64>,
     /// Media type without parameters.
     pub kind: String,
     /// The body where it is JSON, else null.
@@ -142,9 +144,10 @@ impl Client {
         }
         let response = request.send().await.with_context(|| format!("{asked}: no answer"))?;
         let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
         let bytes = response.bytes().await.with_context(|| format!("{asked}: the answer breaks off"))?;
-        Ok(Answer { status, kind, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), asked })
+        Ok(Answer { status, kind, retry_after, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), asked })
     }
 }

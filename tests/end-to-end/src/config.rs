@@ -78,6 +78,9 @@ pub struct HubConfig {
     pub name: String,
     /// Data directory.
     pub data: PathBuf,
+    /// Where it keeps its record, if not in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// Where it serves HTTP and TLS.
     pub bind: String,
     /// Where it serves MQTT over TLS.

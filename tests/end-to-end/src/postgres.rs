@@ -98,12 +98,24 @@ impl Postgres {
     /// # Errors
     /// It does not end in time.
     pub async fn stop(&mut self) -> Result<()> {
+        self.end("INT").await
+    }
+
+    async fn end(&mut self, signal: &str) -> Result<()> {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         if let Some(pid) = server.id() {
-            let _ = Command::new("sh").arg("-c").arg(format!("kill -INT {pid}")).status().await;
+            let _ = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().await;
         }
         let ended = timeout(STOP_WAIT, server.wait()).await;
         ended.with_context(|| format!("PostgreSQL does not end\n{}", last_lines(&self.log())))?.map(drop).context("PostgreSQL")
+    }
+
+    /// `pg_ctl stop -m immediate`: nothing is finished, nothing is written; the next start recovers.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub async fn stop_at_once(&mut self) -> Result<()> {
+        self.end("QUIT").await
     }
 
     /// `kill -9`; what it had promised it must still have at the next start.

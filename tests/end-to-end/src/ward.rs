@@ -45,6 +45,8 @@ pub struct Plan {
     pub screens: bool,
     /// Whether the agents reach the hub through a [`Proxy`].
     pub behind_proxy: bool,
+    /// Where the hub keeps its record, if not in its data directory.
+    pub store: Option<String>,
     /// Whether it has an address of this machine to itself, so that nobody takes a port while its program is away; else all is at
     /// 127.0.0.1, as a person would type it.
     pub own_address: bool,
@@ -54,7 +56,7 @@ impl Plan {
     /// One clinic and its hub, without screens.
     #[must_use]
     pub fn one() -> Self {
-        Self { clinics: vec![("hillside", "1")], hub: true, screens: false, behind_proxy: false, own_address: true }
+        Self { clinics: vec![("hillside", "1")], hub: true, screens: false, behind_proxy: false, store: None, own_address: true }
     }
 
     /// One clinic that knows of no hub, as at its first boot.
@@ -66,7 +68,14 @@ impl Plan {
     /// The demonstration: two clinics, with screens.
     #[must_use]
     pub fn demo() -> Self {
-        Self { clinics: vec![("hillside", "1"), ("riverside", "2")], hub: true, screens: true, behind_proxy: false, own_address: false }
+        Self {
+            clinics: vec![("hillside", "1"), ("riverside", "2")],
+            hub: true,
+            screens: true,
+            behind_proxy: false,
+            store: None,
+            own_address: false,
+        }
     }
 }
 
@@ -114,6 +123,7 @@ impl Ward {
         let config = HubConfig {
             name: "hub".into(),
             data: home.join("data"),
+            store: plan.store.clone(),
             bind: any_port.clone(),
             mqtt: any_port.clone(),
             names: vec![address.to_string()],

@@ -12,16 +12,24 @@ const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 /// What was asked to be written, each thing under an identifier of its own.
 #[derive(Debug, Default)]
 pub struct Writer {
+    /// Begins every identifier; two writers of one record have different ones.
+    name: &'static str,
     asked: u64,
     /// Identifier and FHIR id of what was answered 2xx.
     promised: BTreeMap<String, String>,
 }
 
 impl Writer {
+    /// One of several.
+    #[must_use]
+    pub fn called(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
+    }
+
     /// Asks for one more Encounter of a patient; whether it was promised. No answer is an answer: it may be there or not.
     pub async fn write(&mut self, client: &Client, patient: &str) -> bool {
         self.asked += 1;
-        let name = format!("visit-{}", self.asked);
+        let name = format!("{}-visit-{}", self.name, self.asked);
         let encounter = json!({
             "resourceType": "Encounter",
             "identifier": [{"system": SYSTEM, "value": name}],
@@ -52,6 +60,9 @@ impl Writer {
             let ours = |one: &&Value| one["system"] == SYSTEM;
             let Some(named) = encounter["identifier"].as_array().into_iter().flatten().find(ours) else { continue };
             let name = named["value"].as_str().context("an identifier without a value")?.to_owned();
+            if !name.starts_with(&format!("{}-visit-", self.name)) {
+                continue;
+            }
             let id = encounter["id"].as_str().context("an Encounter without an id")?.to_owned();
             if !held.entry(name.clone()).or_default().insert(id.clone()) {
                 wrong.push(format!("{name} is listed twice as {id}"));
