@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use hub_api::enrol::{EnrolRequest, EnrolResponse};
 use hub_core::enrolment::Refusal;
+use protocol::StoreError;
 use record::ledger::body::AuditEvent;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -97,6 +98,11 @@ fn refused(error: &RegisterError) -> Problem {
                 Refusal::Revoked(_) => (StatusCode::FORBIDDEN, "revoked", "code"),
             };
             Problem::new(status, kind, refusal.to_string()).about(field)
+        }
+        RegisterError::Store(StoreError::Away { .. }) => {
+            // Its answer may have been lost on the way: whether the code was used only a second try tells.
+            let detail = "the fleet is not reached at this moment: try again, and ask for a new code if this one is used by then";
+            Problem::unavailable("store-away", detail)
         }
         RegisterError::Request(_) => Problem::bad_request("certificate-request", error.to_string()).about("csr_pem"),
         other => {

@@ -1,5 +1,7 @@
 //! Who may sign in, and what commands did that is not in the ledger yet. What an account says is sealed: the hash of a short PIN is as
 //! good as the PIN.
+//!
+//! A change whose answer was lost ([`StoreError::Away`]) may have been kept: an account is then there already, an event is there twice.
 
 use super::db::{Count, Db};
 use super::link::Link;

@@ -1,4 +1,7 @@
 //! The register of a fleet, beside the record.
+//!
+//! Unlike the record's, a change whose answer was lost is not looked up: [`StoreError::Away`] may mean that it was kept. Each can be
+//! asked for again; a code is then used, and a new one is asked for.
 
 use super::db::{Db, Fixed, clean};
 use super::link::Link;

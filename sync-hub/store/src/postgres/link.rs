@@ -53,7 +53,7 @@ pub(super) enum Role {
 pub(super) struct Link {
     shared: Arc<Shared>,
     role: Role,
-    live: Option<Live>,
+    live: Option<Box<Live>>,
     /// Whether a transaction has begun and not ended.
     begun: bool,
     /// The number of this writer's opening; none before the first.
@@ -225,7 +225,7 @@ impl Link {
             }
             match self.establish() {
                 Ok(live) => {
-                    self.live = Some(live);
+                    self.live = Some(Box::new(live));
                     return self.settle(in_doubt);
                 }
                 Err(Lost::Never(error)) => return Err(error),

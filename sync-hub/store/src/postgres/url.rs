@@ -10,14 +10,14 @@ use std::time::Duration;
 /// An address that was read and found safe. No `Debug`, `Display` or error tells the password.
 #[derive(Clone)]
 pub struct PostgresUrl {
-    config: Config,
+    config: Box<Config>,
     what: String,
 }
 
 impl PostgresUrl {
     /// How to connect, for a connection that calls itself so.
     pub(super) fn config(&self, application: &str) -> Config {
-        let mut config = self.config.clone();
+        let mut config = Config::clone(&self.config);
         config.application_name(application);
         config
     }
@@ -43,7 +43,7 @@ impl FromStr for PostgresUrl {
         }
         config.connect_timeout(Duration::from_secs(5));
         config.tcp_user_timeout(Duration::from_secs(30));
-        Ok(Self { config, what })
+        Ok(Self { config: Box::new(config), what })
     }
 }
 
