@@ -39,7 +39,7 @@ pub use handle::handle;
 pub use outcome::{Issue, operation_outcome};
 pub use patient::PatientView;
 pub use validate::validate;
-pub use vital::{ObservationId, Vital, VitalsQuery, group};
+pub use vital::{ObservationId, Vital, VitalsQuery, group, group_excerpt, together};
 use write::version_of;
 pub use write::written;
 

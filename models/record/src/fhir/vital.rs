@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::id::{DeviceId, PatientId};
-use crate::series::{Boot, Frame, Numeric};
+use crate::series::{Boot, Excerpt, Frame, Numeric};
 use crate::time::Timestamp;
 use std::fmt;
 use std::str::FromStr;
@@ -133,8 +133,18 @@ impl VitalsQuery {
 /// another.
 #[must_use]
 pub fn group(frame: &Frame, patient: &PatientId) -> Vec<Vital> {
+    grouped(frame, 0.., patient)
+}
+
+/// As [`group`], of part of a frame: it must hold all of what [`together`] says or nothing of it.
+#[must_use]
+pub fn group_excerpt(excerpt: &Excerpt, patient: &PatientId) -> Vec<Vital> {
+    grouped(&excerpt.frame, excerpt.places.iter().copied(), patient)
+}
+
+fn grouped(frame: &Frame, places: impl Iterator<Item = u64>, patient: &PatientId) -> Vec<Vital> {
     let mut vitals: Vec<Vital> = Vec::new();
-    for (index, numeric) in frame.numerics.iter().enumerate() {
+    for (numeric, place) in frame.numerics.iter().zip(places) {
         let joins = pressure_site(numeric.code).and_then(|site| {
             let same = |held: &Numeric| pressure_site(held.code) == Some(site);
             vitals.iter_mut().find(|v| v.numerics.iter().all(same) && !v.numerics.iter().any(|held| held.code == numeric.code))
@@ -145,7 +155,7 @@ pub fn group(frame: &Frame, patient: &PatientId) -> Vec<Vital> {
                 patient: patient.clone(),
                 device: frame.device.clone(),
                 boot: frame.boot,
-                seq: frame.first_seq.saturating_add(index as u64),
+                seq: frame.first_seq.saturating_add(place),
                 measured: frame.measured,
                 arrived: frame.arrived,
                 device_time: frame.device_time,
@@ -154,6 +164,16 @@ pub fn group(frame: &Frame, patient: &PatientId) -> Vec<Vital> {
         }
     }
     vitals
+}
+
+/// These codes and all that may be in one vital with them.
+#[must_use]
+pub fn together(codes: &[Code]) -> Vec<Code> {
+    let sites = PRESSURES.iter().filter(|(site, _)| codes.iter().any(|code| pressure_site(*code) == Some(*site)));
+    let mut all: Vec<Code> = codes.iter().copied().chain(sites.flat_map(|(_, parts)| *parts)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Where a blood pressure is taken.
@@ -199,7 +219,7 @@ mod tests {
         }
     }
 
-    fn grouped(codes: &[Code]) -> Vec<(u64, usize)> {
+    fn grouped_of(codes: &[Code]) -> Vec<(u64, usize)> {
         let patient = "p1".parse().expect("id");
         group(&frame(codes), &patient).iter().map(|vital| (vital.seq, vital.numerics.len())).collect()
     }
@@ -215,7 +235,7 @@ mod tests {
             Code::NIBP_MEAN,
             Code::NIBP_SYSTOLIC,
         ];
-        assert_eq!(grouped(&codes), [(10, 3), (11, 1), (12, 2), (16, 1)]);
+        assert_eq!(grouped_of(&codes), [(10, 3), (11, 1), (12, 2), (16, 1)]);
     }
 
     #[test]
@@ -243,6 +263,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn vitals_of_an_excerpt_are_those_of_the_frame_that_hold_its_codes(
+            places in proptest::collection::vec(0usize..8, 0..14),
+            wanted in proptest::collection::vec(0usize..8, 1..3),
+        ) {
+            let known = [Code::SPO2, Code::TEMPERATURE, Code::NIBP_SYSTOLIC, Code::NIBP_DIASTOLIC, Code::NIBP_MEAN,
+                Code::ABP_SYSTOLIC, Code::ABP_DIASTOLIC, Code::ABP_MEAN];
+            let of = |places: &[usize]| places.iter().filter_map(|at| known.get(*at).copied()).collect::<Vec<Code>>();
+            let (frame, codes, patient) = (frame(&of(&places)), of(&wanted), "p1".parse().expect("id"));
+            let holds = |vital: &Vital| vital.numerics.iter().any(|numeric| codes.contains(&numeric.code));
+            let said: Vec<Vital> = group(&frame, &patient).into_iter().filter(holds).collect();
+            let all = together(&codes);
+            let excerpt = Excerpt::of(frame, |code| all.contains(&code));
+            let got: Vec<Vital> = excerpt.iter().flat_map(|e| group_excerpt(e, &patient)).filter(holds).collect();
+            prop_assert_eq!(got, said);
+        }
+
         #[test]
         fn an_observation_id_is_a_fhir_id_and_reads_back(measured: i64, boot: [u8; 12], seq: u64) {
             let id = ObservationId { measured: Timestamp(measured), boot: Boot(boot), seq };

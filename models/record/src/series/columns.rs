@@ -7,9 +7,13 @@ use super::{Numeric, SegmentError};
 use crate::decimal::Decimal;
 use crate::observation::{NoValue, Quality, WaveBlock};
 
-/// Where the points of a column stand: the frame, and the place in the frame.
+/// Where the points of a column stand: the frame, and the place in the frame. Most columns are in every frame at one place, and
+/// are only counted for as long as they are.
 #[derive(Default, Debug)]
 pub(super) struct Places {
+    steady: usize,
+    position: i64,
+    /// None while all are steady.
     skips: Vec<i64>,
     positions: Vec<i64>,
     last: i64,
@@ -17,18 +21,30 @@ pub(super) struct Places {
 
 impl Places {
     pub fn push(&mut self, frame: usize, position: usize) {
+        let (at, position) = (frame as i64 + 1, position as i64);
+        if self.skips.is_empty() {
+            if frame == self.steady && (frame == 0 || position == self.position) {
+                (self.steady, self.position, self.last) = (frame + 1, position, at);
+                return;
+            }
+            self.skips.resize(self.steady, 1);
+            self.positions.resize(self.steady, self.position);
+        }
         // Counted from before the first frame, so that a column in every frame skips one each time.
-        let frame = frame as i64 + 1;
-        self.skips.push(frame - std::mem::replace(&mut self.last, frame));
-        self.positions.push(position as i64);
+        self.skips.push(at - std::mem::replace(&mut self.last, at));
+        self.positions.push(position);
     }
 
     pub fn len(&self) -> usize {
-        self.skips.len()
+        if self.skips.is_empty() { self.steady } else { self.skips.len() }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        for values in [&self.skips, &self.positions] {
+        // All alike, one says as much as many.
+        let (steady, one) = ([1, self.position], self.steady.min(1));
+        let alike = [&steady[..one], &steady[1..=one]];
+        let columns = if self.skips.is_empty() { alike } else { [self.skips.as_slice(), &self.positions] };
+        for values in columns {
             let mut column = Vec::new();
             numbers::encode(values, &mut column);
             put_section(out, &column);
@@ -97,6 +113,11 @@ pub(super) struct NumericColumn {
 }
 
 impl NumericColumn {
+    /// Makes room for so many points.
+    pub fn reserve(&mut self, points: usize) {
+        self.mantissas.reserve(points);
+    }
+
     pub fn push(&mut self, frame: usize, position: usize, numeric: &Numeric) {
         self.places.push(frame, position);
         self.mantissas.extend(numeric.value.as_ref().ok().map(|v| v.mantissa()));

@@ -20,7 +20,7 @@ pub use samples::{Run, Samples};
 pub use segment::{Segment, SegmentError, SegmentKind, limits};
 pub use tail::{Block, SEGMENT_BYTES_MAX, Tail};
 pub use tick::decode_tick;
-pub use view::SegmentView;
+pub use view::{Excerpt, SegmentView};
 
 use crate::code::Code;
 use crate::decimal::Decimal;
@@ -86,6 +86,12 @@ impl Numeric {
     pub fn status(&self) -> String {
         Reading { code: self.code, value: self.value.clone(), unit: self.unit, quality: self.quality, device_time: None, device_seq: None }
             .status()
+    }
+}
+
+impl AsRef<Self> for Frame {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -155,10 +155,10 @@ impl SegmentView<'_> {
     /// # Errors
     /// Bytes that are no segment, or a column that cannot be read; `into` may then hold a part.
     pub fn samples(&self, code: Code, into: &mut Samples) -> Result<(), SegmentError> {
-        let ((frames, arrivals), rows) = self.parts()?;
         let key = code.key();
+        let ((frames, arrivals), rows) = self.parts_of(|held| held == key)?;
         let mut measured = Measured { frames, arrivals, times: Vec::new() };
-        rows.iter().filter(|row| row.is(&key) && !self.is_waves()).try_for_each(|row| into.take(row, &mut measured))
+        rows.iter().filter(|_| !self.is_waves()).try_for_each(|row| into.take(row, &mut measured))
     }
 
     /// Every numeric series; one code in two units is two.

@@ -187,6 +187,9 @@ fn put_name(out: &mut Vec<u8>, code: Code, unit: Unit) {
 
 fn put_numerics(frames: &[&Frame], out: &mut Vec<u8>) -> Result<(), SegmentError> {
     let mut columns: Vec<((Code, Unit), NumericColumn)> = Vec::new();
+    // If all frames are as the first one is.
+    let points: usize = frames.iter().map(|frame| frame.numerics.len()).sum();
+    let each = points / frames.first().map_or(1, |frame| frame.numerics.len()).max(1);
     for (index, frame) in frames.iter().enumerate() {
         for (position, numeric) in frame.numerics.iter().enumerate() {
             let name = (numeric.code, numeric.unit);
@@ -195,7 +198,11 @@ fn put_numerics(frames: &[&Frame], out: &mut Vec<u8>) -> Result<(), SegmentError
                 Some((held, _)) if *held == name => position,
                 _ => found(&mut columns, name)?,
             };
-            columns[at].1.push(index, position, numeric);
+            let column = &mut columns[at].1;
+            if index == 0 {
+                column.reserve(each);
+            }
+            column.push(index, position, numeric);
         }
     }
     let (mut directory, mut bytes) = (Vec::new(), Vec::new());
@@ -301,7 +308,7 @@ impl<'de> Deserialize<'de> for Content {
 }
 #[cfg(test)]
 mod tests {
-    use super::super::Numeric;
+    use super::super::{Excerpt, Numeric};
     use super::*;
     use crate::observation::{NoValue, Quality, WaveBlock};
     use crate::time::Monotonic;
@@ -372,6 +379,17 @@ mod tests {
                 .collect();
             if let Ok(segment) = Segment::build(SegmentKind::Waves, &frames) {
                 prop_assert_eq!(segment.frames().expect("frames"), wanted);
+            }
+        }
+
+        #[test]
+        fn an_excerpt_is_what_the_frames_have_of_it(frames in frames(), wanted in 1u8..8, since in any::<i64>()) {
+            let codes = [Code::SPO2, Code::HEART_RATE, Code::Mdc(7)];
+            let code = |code: Code| codes.iter().zip([1, 2, 4]).any(|(held, bit)| *held == code && wanted & bit != 0);
+            if let Ok(segment) = Segment::build(SegmentKind::Numerics, &frames) {
+                let later = segment.frames().expect("frames").into_iter().filter(|frame| frame.measured.0 >= since);
+                let said: Vec<Excerpt> = later.filter_map(|frame| Excerpt::of(frame, code)).collect();
+                prop_assert_eq!(segment.view().excerpts(code, |at| at.0 >= since).expect("excerpts"), said);
             }
         }
 

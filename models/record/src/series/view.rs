@@ -31,6 +31,32 @@ pub struct SegmentView<'a> {
     pub(super) content: &'a [u8],
 }
 
+/// A frame with some of its numerics, and without waves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Excerpt {
+    /// The frame.
+    pub frame: Frame,
+    /// For each of its numerics, which one of the whole frame it is.
+    pub places: Vec<u64>,
+}
+
+impl Excerpt {
+    /// Those of a frame's numerics that are to be kept; nothing if none is.
+    pub fn of(mut frame: Frame, keep: impl Fn(Code) -> bool) -> Option<Self> {
+        let numerics = std::mem::take(&mut frame.numerics);
+        let kept = (0..).zip(numerics).filter(|(_, numeric)| keep(numeric.code));
+        let (places, numerics): (Vec<u64>, Vec<Numeric>) = kept.unzip();
+        (frame.numerics, frame.waves) = (numerics, Vec::new());
+        if places.is_empty() { None } else { Some(Self { frame, places }) }
+    }
+}
+
+impl AsRef<Frame> for Excerpt {
+    fn as_ref(&self) -> &Frame {
+        &self.frame
+    }
+}
+
 /// A row of the directory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
@@ -56,10 +82,6 @@ struct WaveRow {
 impl Row<'_> {
     pub fn code(&self) -> Result<Code, SegmentError> {
         Code::from_key(self.code).map_or_else(|| self.code.parse().map_err(|_| SegmentError::Unreadable), Ok)
-    }
-
-    pub fn is(&self, key: &str) -> bool {
-        self.code == key
     }
 
     pub fn unit(&self) -> Result<Unit, SegmentError> {
@@ -109,21 +131,60 @@ impl<'a> SegmentView<'a> {
         let frame = |a: Arrival, mut numerics: Placed<Numeric>, mut waves: Placed<WaveBlock>| {
             numerics.sort_by_key(|(position, _)| *position);
             waves.sort_by_key(|(position, _)| *position);
-            Frame {
-                device: device.clone(),
-                boot: self.boot,
-                first_seq: a.first_seq,
-                arrived: a.arrived,
-                arrived_mono: a.arrived_mono,
-                measured: a.measured,
-                device_time: a.device_time,
-                offset_us: a.offset_us,
-                bed: bed.clone(),
-                numerics: numerics.into_iter().map(|(_, numeric)| numeric).collect(),
-                waves: waves.into_iter().map(|(_, wave)| wave).collect(),
-            }
+            let (numerics, waves) = (numerics.into_iter().map(|(_, n)| n).collect(), waves.into_iter().map(|(_, w)| w).collect());
+            self.frame(&device, bed.as_ref(), a, numerics, waves)
         };
         Ok(arrivals.into_iter().zip(numerics).zip(waves).map(|((arrival, numerics), waves)| frame(arrival, numerics, waves)).collect())
+    }
+
+    /// Of the frames measured at moments to keep, the numerics to keep, in order. Other columns are not touched.
+    ///
+    /// # Errors
+    /// As [`Self::frames`].
+    pub fn excerpts(&self, code: impl Fn(Code) -> bool, at: impl Fn(Timestamp) -> bool) -> Result<Vec<Excerpt>, SegmentError> {
+        let (device, bed) = self.named()?;
+        let ((frames, reader), rows) = self.parts()?;
+        if self.is_waves() {
+            return Ok(Vec::new());
+        }
+        let arrivals = arrivals::decode(reader, frames)?;
+        let mut kept: Vec<Option<Placed<Numeric>>> = arrivals.iter().map(|arrival| at(arrival.measured).then(Vec::new)).collect();
+        if kept.iter().all(Option::is_none) {
+            return Ok(Vec::new());
+        }
+        for row in &rows {
+            let (row_code, unit) = (row.code()?, row.unit()?);
+            if code(row_code) {
+                row.numeric(frames)?.each(|frame, position, value, quality| {
+                    if let Some(Some(frame)) = kept.get_mut(frame as usize) {
+                        frame.push((position, Numeric { code: row_code, value, unit, quality }));
+                    }
+                })?;
+            }
+        }
+        let excerpt = |(arrival, numerics): (Arrival, Option<Placed<Numeric>>)| {
+            let mut numerics = numerics.filter(|numerics| !numerics.is_empty())?;
+            numerics.sort_by_key(|(position, _)| *position);
+            let (places, numerics) = numerics.into_iter().map(|(place, numeric)| (place as u64, numeric)).unzip();
+            Some(Excerpt { frame: self.frame(&device, bed.as_ref(), arrival, numerics, Vec::new()), places })
+        };
+        Ok(arrivals.into_iter().zip(kept).filter_map(excerpt).collect())
+    }
+
+    fn frame(&self, device: &DeviceId, bed: Option<&BedId>, a: Arrival, numerics: Vec<Numeric>, waves: Vec<WaveBlock>) -> Frame {
+        Frame {
+            device: device.clone(),
+            boot: self.boot,
+            first_seq: a.first_seq,
+            arrived: a.arrived,
+            arrived_mono: a.arrived_mono,
+            measured: a.measured,
+            device_time: a.device_time,
+            offset_us: a.offset_us,
+            bed: bed.cloned(),
+            numerics,
+            waves,
+        }
     }
 
     /// Finds out whether [`Self::frames`] would succeed, without making them.
@@ -176,20 +237,28 @@ impl<'a> SegmentView<'a> {
 
     /// How many frames and their columns, and the directory.
     pub(super) fn parts(&self) -> Result<((usize, Reader<'a>), Vec<Row<'a>>), SegmentError> {
+        self.parts_of(|_| true)
+    }
+
+    /// As [`Self::parts`], with those rows of the directory whose code's key is to be kept.
+    pub(super) fn parts_of(&self, keep: impl Fn(&str) -> bool) -> Result<((usize, Reader<'a>), Vec<Row<'a>>), SegmentError> {
         let mut reader = Reader(self.content);
         let frames = reader.count(limits::FRAMES)?;
         let arrivals = reader.section()?;
         let mut directory = reader.section()?;
         let (mut points, mut samples) = (limits::POINTS, limits::SAMPLES);
-        let mut rows = Vec::new();
+        let (mut rows, mut count) = (Vec::new(), 0usize);
         while !directory.0.is_empty() {
             let row = row(&mut directory, self.kind, &mut reader)?;
             points = points.checked_sub(row.points).ok_or(SegmentError::Unreadable)?;
             samples = samples.checked_sub(row.wave.map_or(0, |w| w.samples)).ok_or(SegmentError::Unreadable)?;
-            if rows.len() == limits::COLUMNS || row.wave.and_then(|w| w.other).is_some_and(|other| other >= rows.len()) {
+            if count == limits::COLUMNS || row.wave.and_then(|w| w.other).is_some_and(|other| other >= count) {
                 return Err(SegmentError::Unreadable);
             }
-            rows.push(row);
+            count += 1;
+            if keep(row.code) {
+                rows.push(row);
+            }
         }
         reader.end()?;
         Ok(((frames, arrivals), rows))
