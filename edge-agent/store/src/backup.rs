@@ -155,10 +155,11 @@ fn close(connection: Connection, file: &Path) -> Result<(), BackupError> {
 }
 
 /// The error of opening the copy, in the name of the backup.
-fn renamed(error: StoreError, backup: &Path) -> StoreError {
+fn renamed(error: StoreError, backup: &Path) -> BackupError {
     match error {
-        StoreError::Open { why, .. } => StoreError::Open { what: backup.display().to_string(), why },
-        other => other,
+        StoreError::Open { why, .. } => StoreError::Open { what: backup.display().to_string(), why }.into(),
+        StoreError::Damaged { why, .. } => BackupError::Damaged { file: backup.to_owned(), why },
+        other => other.into(),
     }
 }
 
