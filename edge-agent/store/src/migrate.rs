@@ -7,7 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// To change the schema: add the next file in `migrations/` and a row here.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_record.sql"), include_str!("../migrations/0002_accounts.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_record.sql"),
+    include_str!("../migrations/0002_accounts.sql"),
+    include_str!("../migrations/0003_series_version.sql"),
+];
 
 /// The schema this program writes and reads.
 pub(crate) const SCHEMA: usize = MIGRATIONS.len();

@@ -3,8 +3,8 @@
 use crate::db::{Db, explain};
 use crate::tables::{documents, ledger, payloads, peers, scopes, series};
 use protocol::store::{
-    Chain, Closing, DeadLetter, DocumentFilter, Entry, Incident, LogPage, Mask, Scope, SegmentRow, State, StoreError, StoredDocument,
-    Transaction,
+    Chain, Closing, DeadLetter, DocumentFilter, Entry, Incident, LogPage, Mask, Scope, SegmentRow, SeriesMark, State, StoreError,
+    StoredDocument, Transaction,
 };
 use record::binding::Binding;
 use record::id::{Hash, PatientId, ReplicaId, ResourceId, ScopeId};
@@ -134,6 +134,9 @@ impl Transaction for SqliteTransaction<'_> {
     }
     fn sealed_through(&mut self, since: Timestamp) -> Result<Vec<(String, Boot, bool, u64)>, StoreError> {
         series::sealed_through(self.db(), since)
+    }
+    fn series_mark(&mut self) -> Result<Option<SeriesMark>, StoreError> {
+        series::mark(self.db()).map(Some)
     }
     fn put_tick(&mut self, numerics: &[u8], waves: &[u8]) -> Result<u64, StoreError> {
         series::put_tick(self.db(), numerics, waves)

@@ -53,6 +53,7 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) -> Result<(), Failure> {
     documents(make().as_mut())?;
     bindings(make().as_mut())?;
     segments(make().as_mut())?;
+    marks(make().as_mut())?;
     journal(make().as_mut())?;
     receipts(make().as_mut())?;
     trouble(make().as_mut())
@@ -477,6 +478,50 @@ fn segments(store: &mut dyn Store) -> Result<(), Failure> {
     let mut masks = tx.masks(chain.scope)?;
     masks.sort_unstable();
     same("each mask once", vec![mask(100), mask(120)], masks)
+}
+
+/// What changes the answers to a reader of numerics, and what it must then forget.
+fn marks(store: &mut dyn Store) -> Result<(), Failure> {
+    type Change<'a> = (&'static str, bool, &'a dyn Fn(&mut dyn Transaction) -> Result<(), StoreError>);
+    let Some(mut before) = store.begin()?.series_mark()? else { return Ok(()) };
+    same("no tick yet", 0, before.newest_tick)?;
+    let me = author()?;
+    let chain = chain(&me, 1);
+    let (one, head) = stretch(&me, Head::empty(chain), 2);
+    let (about, patient) = (scope(&me, 1), document("a", 1, "{}")?);
+    let closed = Scope { key: None, ..about.clone() };
+    let what = Bound::Device("ox-1".parse().map_err(|_| Failure::Data("id"))?);
+    let (id, bed) = ("b1".parse().map_err(|_| Failure::Data("id"))?, "2".parse().map_err(|_| Failure::Data("id"))?);
+    let binding = Binding { id, what, bed, from: Timestamp(1), until: None };
+    let stamp = Hlc { trusted: true, wall_ms: 1, counter: 0 };
+    let changes: [Change<'_>; 10] = [
+        ("a scope", false, &|tx| tx.put_scope(&about)),
+        ("a patient", false, &|tx| tx.put_document(&patient)),
+        ("a segment", false, &|tx| {
+            tx.append(&one, head, State::Done, Timestamp(1))?;
+            tx.put_segment(&row(chain, 0, false, 0, 99))
+        }),
+        ("another segment", false, &|tx| tx.put_segment(&row(chain, 1, false, 100, 199))),
+        ("a mask", false, &|tx| tx.put_mask(&Mask { chain, seq: 0, from: Timestamp(1), to: Timestamp(2) })),
+        ("a binding", false, &|tx| tx.put_binding(stamp, &binding)),
+        ("a payload that goes", true, &|tx| tx.mark(chain, 0, State::Dropped)),
+        ("a payload that comes back", false, &|tx| tx.put_payload(chain, 0, b"sealed", State::Done)),
+        ("a scope that is cleared", true, &|tx| tx.clear(chain.scope, State::Erased)),
+        ("a key that goes", true, &|tx| tx.put_scope(&closed)),
+    ];
+    for (check, gone, change) in changes {
+        let mut tx = store.begin()?;
+        change(tx.as_mut())?;
+        tx.commit()?;
+        let Some(after) = store.begin()?.series_mark()? else { return Err(Failure::Data("a mark that is there no longer")) };
+        same(check, true, after.version != before.version && (!gone || after.gone != before.gone))?;
+        before = after;
+    }
+    let mut tx = store.begin()?;
+    let tick = tx.put_tick(b"a", b"A")?;
+    tx.drop_ticks(false, tick)?;
+    tx.drop_ticks(true, tick)?;
+    same("the newest tick, though dropped", Some(tick), tx.series_mark()?.map(|mark| mark.newest_tick))
 }
 
 fn journal(store: &mut dyn Store) -> Result<(), Failure> {

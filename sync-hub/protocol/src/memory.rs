@@ -2,8 +2,8 @@
 //! does not change.
 
 use crate::store::{
-    Chain, Closing, DeadLetter, DocumentFilter, Entry, Incident, LogPage, Logged, Mask, Scope, SegmentRow, State, Store, StoreError,
-    StoredDocument, Transaction,
+    Chain, Closing, DeadLetter, DocumentFilter, Entry, Incident, LogPage, Logged, Mask, Scope, SegmentRow, SeriesMark, State, Store,
+    StoreError, StoredDocument, Transaction,
 };
 use record::binding::Binding;
 use record::id::{Hash, PatientId, ReplicaId, ResourceId, ScopeId};
@@ -36,6 +36,8 @@ struct Content {
     /// Numerics and waves of each.
     ticks: Arc<BTreeMap<u64, [Arc<[u8]>; 2]>>,
     next_tick: u64,
+    series_version: u64,
+    series_gone: u64,
     receipts: Arc<BTreeMap<(ReplicaId, ReplicaId), Receipt>>,
     held: Arc<BTreeMap<(ReplicaId, ReplicaId), BTreeMap<ChainId, Held>>>,
     dead: Arc<BTreeMap<(ChainId, u64), DeadLetter>>,
@@ -85,6 +87,14 @@ impl Store for MemoryStore {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
         let state = self.content.clone();
         Ok(Box::new(Working { store: self, state }))
+    }
+}
+
+impl Working<'_> {
+    /// To be changed where readers of numerics look.
+    fn series(&mut self) -> &mut Content {
+        self.state.series_version += 1;
+        &mut self.state
     }
 }
 
@@ -172,13 +182,14 @@ impl Transaction for Working<'_> {
     }
     fn put_payload(&mut self, chain: ChainId, seq: u64, payload: &[u8], state: State) -> Result<(), StoreError> {
         Arc::make_mut(&mut self.state.parts).remove(&(chain, seq));
-        if let Some(row) = self.state.rows_mut(chain).get_mut(&seq) {
+        if let Some(row) = self.series().rows_mut(chain).get_mut(&seq) {
             (row.payload, row.state) = (payload.into(), state);
         }
         Ok(())
     }
     fn mark(&mut self, chain: ChainId, seq: u64, state: State) -> Result<(), StoreError> {
-        if let Some(row) = self.state.rows_mut(chain).get_mut(&seq) {
+        self.state.series_gone += u64::from(!state.holds());
+        if let Some(row) = self.series().rows_mut(chain).get_mut(&seq) {
             row.state = state;
             if !state.holds() {
                 row.payload = Arc::default();
@@ -210,7 +221,8 @@ impl Transaction for Working<'_> {
         Ok(())
     }
     fn clear(&mut self, scope: ScopeId, state: State) -> Result<(), StoreError> {
-        let content = &mut self.state;
+        let content = self.series();
+        content.series_gone += 1;
         let of_scope = Arc::make_mut(&mut content.entries).iter_mut().filter(|(chain, _)| chain.scope == scope);
         let rows = of_scope.flat_map(|(_, rows)| Arc::make_mut(rows).values_mut());
         for row in rows.filter(|row| !row.header.kind.outlives_scope()) {
@@ -239,7 +251,8 @@ impl Transaction for Working<'_> {
         Ok(self.state.scopes.values().filter(|s| s.patient.as_ref() == Some(patient)).cloned().collect())
     }
     fn put_scope(&mut self, scope: &Scope) -> Result<(), StoreError> {
-        Arc::make_mut(&mut self.state.scopes).insert(scope.id, scope.clone());
+        self.state.series_gone += u64::from(scope.key.is_none());
+        Arc::make_mut(&mut self.series().scopes).insert(scope.id, scope.clone());
         Ok(())
     }
     fn document(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<StoredDocument>, StoreError> {
@@ -247,7 +260,7 @@ impl Transaction for Working<'_> {
     }
     fn put_document(&mut self, document: &StoredDocument) -> Result<(), StoreError> {
         let id = (document.resource_type.clone(), document.id.clone());
-        Arc::make_mut(&mut self.state.documents).insert(id, Arc::new(document.clone()));
+        Arc::make_mut(&mut self.series().documents).insert(id, Arc::new(document.clone()));
         Ok(())
     }
     fn documents(&mut self, filter: &DocumentFilter) -> Result<Vec<StoredDocument>, StoreError> {
@@ -267,12 +280,12 @@ impl Transaction for Working<'_> {
     fn put_binding(&mut self, hlc: Hlc, binding: &Binding) -> Result<(), StoreError> {
         let version = (hlc, binding.clone());
         if !self.state.bindings.contains(&version) {
-            Arc::make_mut(&mut self.state.bindings).push(version);
+            Arc::make_mut(&mut self.series().bindings).push(version);
         }
         Ok(())
     }
     fn put_segment(&mut self, row: &SegmentRow) -> Result<(), StoreError> {
-        Arc::make_mut(&mut self.state.segments).insert((row.chain, row.seq), row.clone());
+        Arc::make_mut(&mut self.series().segments).insert((row.chain, row.seq), row.clone());
         Ok(())
     }
     fn segments(
@@ -298,7 +311,7 @@ impl Transaction for Working<'_> {
         Ok(rows)
     }
     fn put_mask(&mut self, mask: &Mask) -> Result<(), StoreError> {
-        Arc::make_mut(&mut self.state.masks).insert(*mask);
+        Arc::make_mut(&mut self.series().masks).insert(*mask);
         Ok(())
     }
     fn masks(&mut self, scope: ScopeId) -> Result<Vec<Mask>, StoreError> {
@@ -311,6 +324,9 @@ impl Transaction for Working<'_> {
             *next = (*next).max(row.next_seq);
         }
         Ok(through.into_iter().map(|((device, boot, waves), next)| (device, boot, waves, next)).collect())
+    }
+    fn series_mark(&mut self) -> Result<Option<SeriesMark>, StoreError> {
+        Ok(Some(SeriesMark { version: self.state.series_version, gone: self.state.series_gone, newest_tick: self.state.next_tick }))
     }
     fn put_tick(&mut self, numerics: &[u8], waves: &[u8]) -> Result<u64, StoreError> {
         self.state.next_tick += 1;

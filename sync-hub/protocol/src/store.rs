@@ -233,6 +233,17 @@ pub struct SegmentRow {
     pub next_seq: u64,
 }
 
+/// How far a reader of numerics must have read to know everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeriesMark {
+    /// Differs once anything committed may have changed what is said of scopes, segments of numerics, masks, bindings or Patients.
+    pub version: u64,
+    /// Differs once a payload of numerics, or the key to any, may have gone: dropped, shed, left, erased.
+    pub gone: u64,
+    /// The newest tick's id; 0 if there has been none.
+    pub newest_tick: u64,
+}
+
 /// Samples of a segment that are not the scope's patient's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Mask {
@@ -403,6 +414,11 @@ pub trait Transaction {
     fn masks(&mut self, scope: ScopeId) -> Result<Vec<Mask>, StoreError>;
     /// The highest `next_seq` sealed of each (device, boot, waves) with an end at or after `since`.
     fn sealed_through(&mut self, since: Timestamp) -> Result<Vec<(String, Boot, bool, u64)>, StoreError>;
+    /// How far a reader of numerics must have read, so that one that has need not ask again; none from a store that does not keep
+    /// count.
+    fn series_mark(&mut self) -> Result<Option<SeriesMark>, StoreError> {
+        Ok(None)
+    }
 
     // Journal of the unsealed tail.
 

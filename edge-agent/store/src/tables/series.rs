@@ -3,7 +3,7 @@
 use super::ledger::chain_row;
 use super::{Named, at_most, chain_id};
 use crate::db::{Capped, Count, Db, Packed};
-use protocol::store::{Mask, SegmentRow, StoreError};
+use protocol::store::{Mask, SegmentRow, SeriesMark, StoreError};
 use record::binding::Binding;
 use record::id::ScopeId;
 use record::ledger::Hlc;
@@ -81,6 +81,15 @@ pub(crate) fn sealed_through(db: Db<'_>, since: Timestamp) -> Result<Vec<(String
         let Count(next) = row.get(3)?;
         Ok((row.get(0)?, Boot(row.get(1)?), row.get(2)?, next))
     })
+}
+
+pub(crate) fn mark(db: Db<'_>) -> Result<SeriesMark, StoreError> {
+    let sql = "SELECT version, gone, (SELECT max(id) FROM ticks) FROM series_version";
+    let mark = db.one(format_args!("table series_version"), sql, [], |row| {
+        let (Count(version), Count(gone), newest) = (row.get(0)?, row.get(1)?, row.get::<_, Option<Count>>(2)?);
+        Ok(SeriesMark { version, gone, newest_tick: newest.map_or(0, |Count(id)| id) })
+    })?;
+    mark.ok_or_else(|| StoreError::Damaged { what: "table series_version".to_owned(), why: "its row is missing".to_owned() })
 }
 
 pub(crate) fn put_tick(db: Db<'_>, numerics: &[u8], waves: &[u8]) -> Result<u64, StoreError> {
