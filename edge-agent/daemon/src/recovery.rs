@@ -2,7 +2,7 @@
 
 use edge_core::Recovered;
 use protocol::commit::DocumentState;
-use protocol::replica::{MANUAL, Vitals, frames_of};
+use protocol::replica::{MANUAL, SeriesReader, Vitals};
 use protocol::store::{DocumentFilter, StoreError, StoredDocument};
 use protocol::{Store, Transaction};
 use record::binding::{Bindings, Bound};
@@ -33,12 +33,13 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
         current.apply(*hlc, binding.clone());
     }
     let mut recent = Vec::new();
+    let mut series = SeriesReader::default();
     for binding in current.at(now.wall) {
         let Bound::Patient { patient, .. } = &binding.what else { continue };
         let vitals = |from| Vitals { patient: patient.clone(), waves: false, from, to: Timestamp(i64::MAX), device: None };
-        recent.extend(frames_of(tx, &vitals(now.wall.plus_micros(-STREAMED_US)))?);
+        recent.extend(series.numerics(tx, &vitals(now.wall.plus_micros(-STREAMED_US)))?);
         let manual = Vitals { device: MANUAL.parse().ok(), ..vitals(now.wall.plus_micros(-SPOT_US)) };
-        recent.extend(frames_of(tx, &manual)?);
+        recent.extend(series.numerics(tx, &manual)?);
     }
     recent.sort_by_key(|f| (f.measured, f.boot, f.first_seq));
     recent.dedup_by(|a, b| (a.boot, a.first_seq) == (b.boot, b.first_seq));

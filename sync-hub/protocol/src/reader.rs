@@ -1,26 +1,36 @@
 //! The store as FHIR reads it.
 
-use crate::replica::{Vitals, documents_of, frames_of, frames_where, parts_of};
+use crate::replica::{SeriesReader, Sought, documents_of, parts_of};
 use crate::store::{StoreError, Transaction};
 use record::document::Document;
-use record::fhir::{DocumentQuery, ObservationId, Reader, Vital, VitalsQuery, group};
+use record::fhir::{DocumentQuery, ObservationId, Reader, Vital, VitalsQuery, group_excerpt, together};
 use record::id::ResourceId;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// How much time is looked at first for vitals.
-const FIRST_LOOK_US: i64 = 3_600_000_000;
+const FIRST_LOOK_US: i64 = 300_000_000;
 /// Past this much, all of it.
-const LAST_LOOK_US: i64 = 512 * FIRST_LOOK_US;
+const LAST_LOOK_US: i64 = 4096 * FIRST_LOOK_US;
 
 /// A transaction that answers [`record::fhir::handle`]'s questions.
-pub struct StoreReader<'a>(pub &'a mut dyn Transaction);
+pub struct StoreReader<'a> {
+    tx: &'a mut dyn Transaction,
+    series: &'a mut SeriesReader,
+}
+
+impl<'a> StoreReader<'a> {
+    /// Reads documents and vitals as of this transaction; `series` has read this store through this connection only, or nothing.
+    pub fn new(tx: &'a mut dyn Transaction, series: &'a mut SeriesReader) -> Self {
+        Self { tx, series }
+    }
+}
 
 impl Reader for StoreReader<'_> {
     type Error = StoreError;
 
     fn document(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<Value>, StoreError> {
-        let found = self.0.document(resource_type, id)?.filter(|d| !d.json.is_empty());
+        let found = self.tx.document(resource_type, id)?.filter(|d| !d.json.is_empty());
         found
             .map(|d| {
                 serde_json::from_str(&d.json).map_err(|e| StoreError::Damaged { what: format!("{resource_type}/{id}"), why: e.to_string() })
@@ -29,11 +39,11 @@ impl Reader for StoreReader<'_> {
     }
 
     fn parts(&mut self, resource_type: &str, id: &ResourceId) -> Result<Option<Document>, StoreError> {
-        self.0.document(resource_type, id)?.filter(|d| !d.json.is_empty()).map(|d| parts_of(&d)).transpose()
+        self.tx.document(resource_type, id)?.filter(|d| !d.json.is_empty()).map(|d| parts_of(&d)).transpose()
     }
 
     fn documents(&mut self, query: &DocumentQuery) -> Result<Vec<Value>, StoreError> {
-        documents_of(self.0, query)
+        documents_of(self.tx, query)
     }
 
     /// Looks from the end asked for, further and further, until there are enough.
@@ -44,6 +54,7 @@ impl Reader for StoreReader<'_> {
             Some(after) => (after.max(query.from), last),
             None => (query.from, last),
         };
+        let codes = query.codes.as_deref().map(together);
         let mut span = FIRST_LOOK_US;
         loop {
             let all = span > LAST_LOOK_US || last.0.saturating_sub(first.0) <= span;
@@ -52,9 +63,10 @@ impl Reader for StoreReader<'_> {
                 (false, true) => (last.plus_micros(-span), last),
                 (false, false) => (first, first.plus_micros(span)),
             };
-            let wanted = Vitals { patient: query.patient.clone(), waves: false, from, to, device: query.device.clone() };
-            let frames = frames_of(self.0, &wanted)?;
-            let found = query.select(frames.iter().flat_map(|frame| group(frame, &query.patient)));
+            let (patient, device) = (&query.patient, query.device.as_ref());
+            let sought = Sought { patient, from, to, codes: codes.as_deref(), device, boot: None };
+            let excerpts = self.series.excerpts(self.tx, &sought)?;
+            let found = query.select(excerpts.iter().flat_map(|excerpt| group_excerpt(excerpt, patient)));
             if all || found.len() >= query.limit {
                 return Ok(found);
             }
@@ -63,15 +75,13 @@ impl Reader for StoreReader<'_> {
     }
 
     fn vital(&mut self, id: &ObservationId) -> Result<Option<Vital>, StoreError> {
-        let at = id.measured;
         // Whose it is cannot be told from the id; what is opened are the segments of its session at its time.
-        let journal = self.0.ticks(false, 0)?;
-        let unsealed = journal.iter().any(|(_, bytes)| bytes.windows(id.boot.0.len()).any(|part| part == id.boot.0));
-        let patients: BTreeSet<_> = self.0.scopes()?.into_iter().filter_map(|s| s.patient).collect();
+        let patients: BTreeSet<_> = self.tx.scopes()?.into_iter().filter_map(|s| s.patient).collect();
         for patient in patients {
-            let wanted = Vitals { patient: patient.clone(), waves: false, from: at, to: at, device: None };
-            let frames = frames_where(self.0, &wanted, Some(id.boot), unsealed)?;
-            if let Some(vital) = frames.iter().flat_map(|f| group(f, &patient)).find(|v| v.id() == *id) {
+            let (from, to) = (id.measured, id.measured);
+            let sought = Sought { patient: &patient, from, to, codes: None, device: None, boot: Some(id.boot) };
+            let excerpts = self.series.excerpts(self.tx, &sought)?;
+            if let Some(vital) = excerpts.iter().flat_map(|excerpt| group_excerpt(excerpt, &patient)).find(|v| v.id() == *id) {
                 return Ok(Some(vital));
             }
         }

@@ -3,15 +3,18 @@
 
 mod support;
 
+use protocol::reader::StoreReader;
 use protocol::replica::{Asked, SeriesReader, Vitals, frames_of};
 use protocol::{Commit, Draft, Store, Where};
 use record::binding::{Binding, Bound};
 use record::code::Code;
 use record::decimal::Decimal;
+use record::fhir::{Reader, Vital, VitalsQuery, group};
 use record::id::PatientId;
 use record::observation::{NoValue, Quality};
-use record::series::{Frame, Minutes, Samples, Segment, SegmentKind};
+use record::series::{Boot, Frame, Minutes, Numeric, Samples, Segment, SegmentKind};
 use record::time::Timestamp;
+use record::unit::Unit;
 use support::{Node, frame};
 
 /// Seconds after the epoch, so that minutes are easy to see.
@@ -126,4 +129,122 @@ fn an_erased_patient_has_no_series_even_where_it_was_read_before() {
     let mut samples = Samples::default();
     reader.samples(node.store.begin().expect("begin").as_mut(), &asked, &mut samples).expect("samples");
     assert_eq!(samples, Samples::default());
+}
+
+/// A monitor's frame beside the oximeter's: a pressure of three parts, and what the oximeter has too.
+fn monitor(n: i64) -> Frame {
+    let mut frame = second(n);
+    frame.device = "monitor-1".parse().expect("id");
+    frame.boot = Boot([8; 12]);
+    frame.first_seq = 5 * n as u64;
+    let numeric = |code, value| Numeric { code, value: Ok(Decimal::whole(value)), unit: Unit::MmHg, quality: Quality::Good };
+    let spo2 = frame.numerics.remove(0);
+    frame.numerics = vec![numeric(Code::ABP_SYSTOLIC, 120 + n % 5), spo2, numeric(Code::ABP_DIASTOLIC, 70 - n % 3)];
+    if n % 3 == 0 {
+        frame.numerics.push(numeric(Code::ABP_MEAN, 88));
+    }
+    if n % 60 == 0 {
+        frame.numerics.insert(0, numeric(Code::TEMPERATURE, 37));
+    }
+    frame
+}
+
+/// All that FHIR asks for in pages, beside what the frames say; how many there are.
+fn compare_vitals(node: &mut Node, reader: &mut SeriesReader, patients: &[PatientId]) -> usize {
+    let codes = [None, Some(vec![Code::SPO2]), Some(vec![Code::ABP_DIASTOLIC]), Some(vec![Code::TEMPERATURE, Code::SPO2]), Some(vec![])];
+    let devices = [None, Some("monitor-1".parse().expect("id"))];
+    let mut count = 0;
+    for (patient, codes) in patients.iter().flat_map(|patient| codes.iter().map(move |codes| (patient, codes))) {
+        for ((from, to), device) in
+            [(0, i64::MAX), (130_500, 431_000), (690_000, 720_000)].into_iter().flat_map(|span| devices.iter().map(move |d| (span, d)))
+        {
+            for newest_first in [true, false] {
+                let (from, to) = (Timestamp::from_millis(from), Timestamp(to.saturating_mul(1000)));
+                let mut query = VitalsQuery {
+                    patient: patient.clone(),
+                    codes: codes.clone(),
+                    device: device.clone(),
+                    from,
+                    to,
+                    after: None,
+                    limit: 700,
+                    newest_first,
+                };
+                let mut tx = node.store.begin().expect("begin");
+                let wanted = Vitals { patient: patient.clone(), waves: false, from, to, device: device.clone() };
+                let frames = frames_of(tx.as_mut(), &wanted).expect("frames");
+                assert!(reader.numerics(tx.as_mut(), &wanted).expect("numerics") == frames);
+                let said = VitalsQuery { limit: usize::MAX, ..query.clone() }.select(frames.iter().flat_map(|frame| group(frame, patient)));
+                let mut fhir = StoreReader::new(tx.as_mut(), reader);
+                let mut got: Vec<Vital> = Vec::new();
+                loop {
+                    let page = fhir.vitals(&query).expect("vitals");
+                    query.after = page.last().map(Vital::id);
+                    got.extend(page.iter().cloned());
+                    if page.len() < query.limit {
+                        break;
+                    }
+                }
+                assert!(got == said, "{query:?}: {} beside {}", got.len(), said.len());
+                for vital in said.iter().step_by(331) {
+                    assert_eq!(fhir.vital(&vital.id()).expect("vital").as_ref(), Some(vital));
+                }
+                count += said.len();
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn fhir_finds_by_code_what_the_frames_say_of_several_devices_sealed_masked_doubled_or_not_sealed_yet() {
+    let (mut node, patients) = ward();
+    let patient = &patients[0];
+    let scope = node.replica.scope_of(patient).expect("scope");
+    let what = Bound::Device("monitor-1".parse().expect("id"));
+    let reads = Binding { id: "reads-m".parse().expect("id"), what, bed: "1".parse().expect("bed"), from: Timestamp(0), until: None };
+    node.commit(vec![Draft::Bind(reads)]);
+    let reader = &mut SeriesReader::default();
+    let sealed = |node: &mut Node, frames: Vec<Frame>| {
+        let segment = Segment::build(SegmentKind::Numerics, &frames).expect("segment");
+        node.commit(vec![Draft::Segment { place: Where::Patient(patients[0].clone()), segment }]);
+    };
+    let ticked = |node: &mut Node, frames: Vec<Frame>| {
+        let (now, commit) = (node.now(), Commit { tick: frames, ..Commit::default() });
+        node.replica.commit(&mut node.store, now, &mut node.entropy, &commit).expect("tick");
+    };
+    assert_eq!(compare_vitals(&mut node, reader, &patients), 0);
+    // An hour is missing between them.
+    sealed(&mut node, (0..120).map(|n| monitor(n * 2 + 1)).collect());
+    seal(&mut node, patient, 0..200);
+    seal(&mut node, patient, 200..400);
+    (400..420).for_each(|n| ticked(&mut node, vec![second(n), monitor(n)]));
+    assert!(compare_vitals(&mut node, reader, &patients) > 1000);
+    // More comes, and is found without being asked for anew; then it changes hands at second 700.
+    (420..760).for_each(|n| ticked(&mut node, vec![second(n), monitor(n)]));
+    assert!(compare_vitals(&mut node, reader, &patients) > 2000);
+    node.commit(vec![Draft::Refile {
+        from: Where::Patient(patients[0].clone()),
+        to: Where::Patient(patients[1].clone()),
+        device: "ox-1".parse().expect("id"),
+        start: Timestamp::from_millis(150_000),
+        end: Timestamp::from_millis(260_000),
+    }]);
+    compare_vitals(&mut node, reader, &patients);
+    // Sealed again by a restored box, cut at other places; and part of the tail sealed while it is still in the journal.
+    seal(&mut node, patient, 80..140);
+    seal(&mut node, patient, 270..390);
+    sealed(&mut node, (400..600).map(monitor).collect());
+    let kept = compare_vitals(&mut node, reader, &patients);
+    assert_eq!(compare_vitals(&mut node, &mut SeriesReader::default(), &patients), kept);
+    let what = Bound::Patient { patient: patient.clone(), scope };
+    let left = Binding {
+        id: "who-0".parse().expect("id"),
+        what,
+        bed: "1".parse().expect("bed"),
+        from: Timestamp(0),
+        until: Some(Timestamp::from_millis(650_000)),
+    };
+    node.commit(vec![Draft::Bind(left)]);
+    assert!(compare_vitals(&mut node, reader, &patients) < kept);
 }

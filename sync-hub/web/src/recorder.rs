@@ -2,20 +2,28 @@
 //!
 //! Always: jobs run in the order they are handed in, each durable before it answers; at most [`QUEUE`] wait, past that
 //! [`Busy`] is answered at once. A job that panics answers [`Busy::Stopped`] and leaves the record as it was; the next one
-//! runs. Readers see what is durable and never hold up the writer.
+//! runs. Readers see what is durable and never hold up the writer; what they keep open and in memory between questions is given
+//! back within two minutes of the last one.
 
 use crate::given::{Clock, Entropy};
+use protocol::replica::SeriesReader;
 use protocol::{Replica, Store, StoreError};
-use record::time::Now;
+use record::time::{Monotonic, Now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Jobs that may wait.
 pub const QUEUE: usize = 1024;
 /// Readers at one time.
 pub const READERS: usize = 4;
+/// Readers kept open for the next question.
+const KEPT: usize = 2;
+/// For so long.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// What a job is given.
 pub struct Desk<'a> {
@@ -30,7 +38,7 @@ pub struct Desk<'a> {
 }
 
 type Job = Box<dyn FnOnce(Desk<'_>) + Send>;
-/// Opens a store for reading only.
+/// Opens a store for reading only. What is read through it is what was durable when a transaction of it begins.
 pub type OpenReader = Arc<dyn Fn() -> Result<Box<dyn Store + Send>, StoreError> + Send + Sync>;
 
 /// Why nothing can be written or read at this moment, [`StoreError::Away`]; none while all is well. Answers at once.
@@ -54,9 +62,51 @@ pub enum Busy {
 #[derive(Clone)]
 pub struct Recorder {
     jobs: mpsc::SyncSender<Job>,
-    reader: OpenReader,
-    readers: Arc<Semaphore>,
+    readers: Arc<Readers>,
     gate: Option<Gate>,
+}
+
+/// The readers beside the writer.
+struct Readers {
+    open: OpenReader,
+    clock: Clock,
+    turns: Arc<Semaphore>,
+    kept: Mutex<Vec<(Monotonic, Reading)>>,
+}
+
+/// An open store, and what has been read of its series.
+struct Reading {
+    store: Box<dyn Store + Send>,
+    series: SeriesReader,
+}
+
+impl Readers {
+    /// The one that was used last has most of what is asked for in memory.
+    fn take(&self) -> Result<Reading, StoreError> {
+        if let Some((_, reading)) = self.kept().pop() {
+            return Ok(reading);
+        }
+        Ok(Reading { store: (self.open)()?, series: SeriesReader::default() })
+    }
+
+    fn put_back(&self, reading: Reading) {
+        let now = (self.clock)().mono;
+        let mut kept = self.kept();
+        if kept.len() < KEPT {
+            kept.push((now, reading));
+        }
+    }
+
+    /// Closes those that nobody has used for a while: they hold memory, and what has been erased since.
+    fn tidy(&self) {
+        let now = (self.clock)().mono;
+        let kept_us = KEPT_FOR.as_micros();
+        self.kept().retain(|(used, _)| u128::from(now.micros_since(*used)) < kept_us);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<(Monotonic, Reading)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Recorder {
@@ -72,6 +122,9 @@ impl Recorder {
         entropy: Arc<dyn Entropy>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = mpsc::sync_channel::<Job>(QUEUE);
+        let (turns, kept) = (Arc::new(Semaphore::new(READERS)), Mutex::default());
+        let readers = Arc::new(Readers { open: reader, clock: Arc::clone(&clock), turns, kept });
+        let tidied = Arc::clone(&readers);
         let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
             let mut dice = |out: &mut [u8]| {
                 // Keys must never be made of anything but randomness: without any, the process ends.
@@ -80,8 +133,20 @@ impl Recorder {
                     std::process::abort();
                 }
             };
-            while let Ok(job) = queue.recv() {
-                let desk = Desk { replica: &mut replica, store: store.as_mut(), now: clock(), entropy: &mut dice };
+            let mut tidied_at = clock().mono;
+            loop {
+                let job = queue.recv_timeout(KEPT_FOR);
+                let now = clock();
+                if u128::from(now.mono.micros_since(tidied_at)) >= KEPT_FOR.as_micros() {
+                    tidied.tidy();
+                    tidied_at = now.mono;
+                }
+                let job = match job {
+                    Ok(job) => job,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                let desk = Desk { replica: &mut replica, store: store.as_mut(), now, entropy: &mut dice };
                 // Nothing half done outlives a panic: a transaction that is dropped is rolled back, and the replica replaces
                 // what it knows only once one is durable. What the panic says may hold patient data and is not logged.
                 if catch_unwind(AssertUnwindSafe(|| job(desk))).is_err() {
@@ -89,7 +154,7 @@ impl Recorder {
                 }
             }
         })?;
-        Ok((Self { jobs, reader, readers: Arc::new(Semaphore::new(READERS)), gate: None }, thread))
+        Ok((Self { jobs, readers, gate: None }, thread))
     }
 
     /// The same behind a gate: while it is closed nothing new is taken on, so that nobody waits behind a store that is away.
@@ -139,16 +204,33 @@ impl Recorder {
         &self,
         job: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.read_series(|store, _| job(store)).await
+    }
+
+    /// As [`Self::read`], with what remembers the series of this very store.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_series<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Store, &mut SeriesReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let stopped = || StoreError::Other("the reader has stopped".to_owned());
         if let Some(away) = self.closed() {
             return Err(away);
         }
-        let turn = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopped())?;
-        let open = Arc::clone(&self.reader);
+        let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(|_| stopped())?;
+        let readers = Arc::clone(&self.readers);
         let read = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let mut store = open()?;
-            job(store.as_mut())
+            let mut reading = readers.take()?;
+            let done = job(reading.store.as_mut(), &mut reading.series);
+            match done {
+                Ok(_) => readers.put_back(reading),
+                // One that failed, or panicked, is not asked again; what ended its line has ended the others'.
+                Err(_) => readers.kept().clear(),
+            }
+            done
         });
         read.await.map_err(|_| stopped())?
     }
@@ -197,6 +279,7 @@ mod tests {
     use protocol::memory::MemoryStore;
     use record::id::RunId;
     use record::ledger::Identity;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     struct Sevens;
 
@@ -208,11 +291,14 @@ mod tests {
     }
 
     fn start() -> (Recorder, JoinHandle<()>) {
+        start_at(Arc::new(Now::default), Arc::new(|| Ok(Box::new(MemoryStore::default()))))
+    }
+
+    fn start_at(clock: Clock, reader: OpenReader) -> (Recorder, JoinHandle<()>) {
         let mut store = MemoryStore::default();
         let identity = Identity::from_seed(&[1; 32]).expect("identity");
         let replica = Replica::open(&mut store, identity, RunId([2; 8]), "test", Now::default(), &mut Counting(0)).expect("replica");
-        let reader: OpenReader = Arc::new(|| Ok(Box::new(MemoryStore::default())));
-        Recorder::start(replica, Box::new(store), reader, Arc::new(Now::default), Arc::new(Sevens)).expect("thread")
+        Recorder::start(replica, Box::new(store), reader, clock, Arc::new(Sevens)).expect("thread")
     }
 
     /// A commit of one audit event.
@@ -274,12 +360,44 @@ mod tests {
         let closed = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let seen = Arc::clone(&closed);
         let away = || StoreError::Away { what: "it".to_owned(), why: "gone".to_owned() };
-        let recorder = recorder.behind(Arc::new(move || seen.load(std::sync::atomic::Ordering::Relaxed).then(away)));
+        let recorder = recorder.behind(Arc::new(move || seen.load(Relaxed).then(away)));
         assert_eq!(recorder.write(note).await, Err(Busy::Away));
         let read = recorder.read(|store| store.begin().map(drop)).await;
         assert!(matches!(read, Err(StoreError::Away { .. })), "{read:?}");
-        closed.store(false, std::sync::atomic::Ordering::Relaxed);
+        closed.store(false, Relaxed);
         assert!(recorder.write(note).await.is_ok() && recorder.read(|store| store.begin().map(drop)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_reader_stays_open_for_the_next_question_unless_it_failed_and_until_nobody_has_asked_for_a_while() {
+        let (time, opened) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let clock: Clock = {
+            let time = Arc::clone(&time);
+            Arc::new(move || Now { mono: Monotonic(time.load(Relaxed)), ..Now::default() })
+        };
+        let reader: OpenReader = {
+            let opened = Arc::clone(&opened);
+            Arc::new(move || {
+                opened.fetch_add(1, Relaxed);
+                Ok(Box::new(MemoryStore::default()))
+            })
+        };
+        let (recorder, _thread) = start_at(clock, reader);
+        let ask = || recorder.read(|store| store.begin()?.chains());
+        ask().await.expect("read");
+        ask().await.expect("read");
+        assert_eq!(opened.load(Relaxed), 1);
+        let failed = recorder.read(|_| Err::<(), _>(StoreError::Other("torn".to_owned()))).await;
+        assert!(failed.is_err());
+        ask().await.expect("read");
+        assert_eq!(opened.load(Relaxed), 2);
+        // The writer's thread closes it; a little earlier it would not have.
+        for (at, wanted) in [(59_000_000, 2), (125_000_000, 3)] {
+            time.store(at, Relaxed);
+            recorder.write(|_| ()).await.expect("write");
+            ask().await.expect("read");
+            assert_eq!(opened.load(Relaxed), wanted, "{at}");
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode};
 use futures_util::future::BoxFuture;
 use protocol::commit::DocumentState;
 use protocol::reader::StoreReader;
-use protocol::replica::CommitError;
+use protocol::replica::{CommitError, SeriesReader};
 use protocol::{Commit, Draft, Replica, Store, StoreError, Where};
 use record::fhir::conflicts::{self, Asked, Choice, Page};
 use record::fhir::{self, Context, Intent, Issue, Outcome, Place, Reader, Reply, Step, Update, operation_outcome, written};
@@ -67,9 +67,9 @@ impl Records {
     /// 503: the store is away; 500: it cannot be read. Why is in the log.
     pub async fn conflicts(&self, asked: Asked) -> Result<(Page, Vec<String>), Problem> {
         let (program, version, now) = (self.program, self.version, (self.clock)().wall);
-        let read = self.recorder.read(move |store| {
+        let read = self.recorder.read_series(move |store, series| {
             let mut tx = store.begin()?;
-            conflicts::list(&asked, &mut StoreReader(tx.as_mut()), &Context { base_url: BASE, now, program, version })
+            conflicts::list(&asked, &mut StoreReader::new(tx.as_mut(), series), &Context { base_url: BASE, now, program, version })
         });
         read.await.map_err(|error| {
             tracing::error!(%error, "the store failed to list conflicts");
@@ -88,7 +88,10 @@ impl Records {
     async fn decided(&self, decide: Decide, writer: Writer, base_url: String) -> FhirReply {
         let (program, version, now) = (self.program, self.version, (self.clock)().wall);
         let (at, again) = (base_url.clone(), Arc::clone(&decide));
-        let read = self.recorder.read(move |store| run(store, &decide, &Context { base_url: &at, now, program, version })).await;
+        let read = self
+            .recorder
+            .read_series(move |store, series| run(store, series, &decide, &Context { base_url: &at, now, program, version }))
+            .await;
         let outcome = match read {
             Ok(outcome) => outcome,
             Err(error) => return failed(&error),
@@ -125,15 +128,17 @@ impl Records {
 /// What comes of a request, given the record.
 type Decide = Arc<dyn Fn(&mut StoreReader<'_>, &Context<'_>) -> Result<Outcome, StoreError> + Send + Sync>;
 
-fn run(store: &mut dyn Store, asked: &Decide, context: &Context<'_>) -> Result<Outcome, StoreError> {
+fn run(store: &mut dyn Store, series: &mut SeriesReader, asked: &Decide, context: &Context<'_>) -> Result<Outcome, StoreError> {
     let mut tx = store.begin()?;
-    asked(&mut StoreReader(tx.as_mut()), context)
+    asked(&mut StoreReader::new(tx.as_mut(), series), context)
 }
 
 type Done = (Reply, Vec<String>, Vec<DocumentState>);
 
 fn carry_out(desk: &mut Desk<'_>, asked: &Decide, writer: &Writer, context: &Context<'_>) -> Result<Done, CommitError> {
-    let outcome = run(desk.store, asked, context)?;
+    // Writes hardly ever look at series: nothing of them is kept here.
+    let mut series = SeriesReader::default();
+    let outcome = run(desk.store, &mut series, asked, context)?;
     let intent = match outcome.step {
         Step::Reply(reply) => return Ok((reply, outcome.touched, Vec::new())),
         Step::Write(intent) => intent,
@@ -166,7 +171,7 @@ fn carry_out(desk: &mut Desk<'_>, asked: &Decide, writer: &Writer, context: &Con
         (Some(document), _) => document.json.clone(),
         // It was so already: nothing was written.
         (None, Intent::Update(update)) => {
-            StoreReader(desk.store.begin()?.as_mut()).document(update.resource_type, &update.id)?.unwrap_or_default()
+            StoreReader::new(desk.store.begin()?.as_mut(), &mut series).document(update.resource_type, &update.id)?.unwrap_or_default()
         }
         (None, _) => Value::Null,
     };

@@ -125,11 +125,6 @@ impl Opener {
         }
         unpack(bytes.get(HASH_BYTES..).ok_or(SealError::Damaged("too short"))?)
     }
-
-    /// Forgets the keys of a scope.
-    pub fn forget(&mut self, scope: ScopeId) {
-        self.keys.retain(|(held, _, _), _| *held != scope);
-    }
 }
 
 impl std::fmt::Debug for Opener {

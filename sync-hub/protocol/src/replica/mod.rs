@@ -5,6 +5,7 @@ mod accept;
 mod apply;
 mod draft;
 pub(crate) mod duties;
+mod index;
 mod known;
 mod membership;
 mod read;
@@ -20,8 +21,8 @@ pub use read::{MANUAL, Vitals, documents_of, frames_of, parts_of, patient_scope}
 pub use series::{Asked, SeriesReader};
 pub use write::CommitError;
 
-pub(crate) use read::frames_where;
 use read::is_by_hand;
+pub(crate) use series::Sought;
 
 pub(crate) use accept::Taking;
 pub(crate) use known::Known;

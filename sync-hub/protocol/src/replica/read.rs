@@ -9,7 +9,7 @@ use record::id::{BedId, DeviceId, PatientId, ScopeId};
 use record::ledger::ChainId;
 use record::ledger::body::{Body, Refiling};
 use record::observation::Quality;
-use record::series::{Boot, Frame, decode_tick};
+use record::series::{Frame, decode_tick};
 use record::time::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,37 +40,23 @@ pub fn patient_scope(tx: &mut dyn Transaction, patient: &PatientId) -> Result<Op
     Ok(tx.scopes_of(patient)?.into_iter().map(|s| s.id).min())
 }
 
-/// The frames of a patient, measured time ascending: sealed ones, then those of the tail not sealed yet.
+/// The frames of a patient, measured time ascending: sealed ones, then those of the tail not sealed yet. Opens every segment
+/// whole and reads all of the journal, which is what [`super::SeriesReader`] is held against.
 ///
 /// # Errors
 /// The store cannot be read, or holds damaged bytes.
 pub fn frames_of(tx: &mut dyn Transaction, vitals: &Vitals) -> Result<Vec<Frame>, StoreError> {
-    frames_where(tx, vitals, None, true)
-}
-
-/// As [`frames_of`], of one device session if given, and with or without the tail.
-pub(crate) fn frames_where(
-    tx: &mut dyn Transaction,
-    vitals: &Vitals,
-    session: Option<Boot>,
-    with_tail: bool,
-) -> Result<Vec<Frame>, StoreError> {
     // Registered twice at once, a patient has two scopes: both are theirs.
     let scopes: BTreeMap<ScopeId, Scope> = tx.scopes_of(&vitals.patient)?.into_iter().map(|s| (s.id, s)).collect();
     if scopes.is_empty() {
         return Ok(Vec::new());
     }
     let within = |at: Timestamp| vitals.from <= at && at <= vitals.to;
+    let asked = |device: &str| vitals.device.as_ref().is_none_or(|d| d.as_str() == device);
     let mut frames = Gathered::default();
-    let asked = |device: &str, boot: Boot| {
-        vitals.device.as_ref().is_none_or(|d| d.as_str() == device) && session.is_none_or(|wanted| wanted == boot)
-    };
     for id in scopes.keys() {
         let masks = tx.masks(*id)?;
-        for row in all_segments(tx, *id, vitals.waves, vitals.from, vitals.to)? {
-            if !asked(&row.device, row.boot) {
-                continue;
-            }
+        for row in all_segments(tx, *id, vitals.waves, vitals.from, vitals.to)?.into_iter().filter(|row| asked(&row.device)) {
             let what = || format!("segment {}/{}", row.chain.run, row.seq);
             let entry = tx.entry(row.chain, row.seq)?.ok_or_else(|| damaged(&what(), &"the entry is missing"))?;
             // Given up here, or kept elsewhere only: a gap, not damage.
@@ -82,9 +68,7 @@ pub(crate) fn frames_where(
             frames.extend(sealed.into_iter().filter(|f| within(f.measured) && !masked(f.measured)));
         }
     }
-    if with_tail {
-        frames.extend(tail(tx, vitals, &scopes)?.into_iter().filter(|f| within(f.measured) && asked(f.device.as_str(), f.boot)));
-    }
+    frames.extend(tail(tx, vitals, &scopes)?.into_iter().filter(|f| within(f.measured) && asked(f.device.as_str())));
     Ok(frames.finish())
 }
 
@@ -112,21 +96,32 @@ pub(super) fn all_segments(
     Ok(rows)
 }
 
-/// Frames of several segments and the journal.
-#[derive(Default)]
-pub(super) struct Gathered(Vec<Frame>);
+/// Frames of several segments and the journal, or parts of them.
+pub(super) struct Gathered<T>(Vec<T>);
 
-impl Gathered {
-    pub fn extend(&mut self, frames: impl IntoIterator<Item = Frame>) {
+impl<T> Default for Gathered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: AsRef<Frame>> Gathered<T> {
+    pub fn extend(&mut self, frames: impl IntoIterator<Item = T>) {
         self.0.extend(frames);
     }
 
     /// By time, each once: a box restored from a backup seals its tail again, and later gets back the segments it had sealed
     /// before.
-    pub fn finish(self) -> Vec<Frame> {
+    pub fn finish(self) -> Vec<T> {
         let Self(mut frames) = self;
-        frames.sort_by(|a, b| (a.measured, &a.device, a.boot, a.first_seq).cmp(&(b.measured, &b.device, b.boot, b.first_seq)));
-        frames.dedup_by(|a, b| (&a.device, a.boot, a.first_seq) == (&b.device, b.boot, b.first_seq));
+        frames.sort_by(|a, b| {
+            let (a, b) = (a.as_ref(), b.as_ref());
+            (a.measured, &a.device, a.boot, a.first_seq).cmp(&(b.measured, &b.device, b.boot, b.first_seq))
+        });
+        frames.dedup_by(|a, b| {
+            let (a, b) = (T::as_ref(a), T::as_ref(b));
+            (&a.device, a.boot, a.first_seq) == (&b.device, b.boot, b.first_seq)
+        });
         frames
     }
 }

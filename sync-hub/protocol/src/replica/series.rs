@@ -1,29 +1,31 @@
 //! One series of a patient, as charts, scores and trends ask for it: sealed segments and the unsealed tail together.
 //!
 //! Always: what was masked is left out, what was filed here again is in, each sample counts once. What is kept in memory between
-//! questions is bounded and only saves time: which segments count is asked of the store each time, and without a scope's key
-//! nothing of it is answered.
+//! questions is bounded and only saves time: the store is asked each time whether its index has changed, and once anything of it has
+//! gone nothing of it is remembered.
 
-use super::read::{Gathered, all_segments, is_test, owns};
+use super::index::{Index, Indexed, Lies};
+use super::read::{Gathered, Vitals, owner_in, owns};
 use super::unsealed::Unsealed;
 use super::{apply, damaged};
-use crate::store::{Mask, Scope, SegmentRow, State, StoreError, Transaction};
+use crate::store::{Scope, SegmentRow, State, StoreError, Transaction};
 use record::binding::Bindings;
 use record::code::Code;
-use record::id::{PatientId, ScopeId};
+use record::id::{DeviceId, PatientId, ScopeId};
 use record::ledger::ChainId;
 use record::ledger::body::segment_in;
 use record::ledger::seal::Opener;
-use record::series::{Minutes, Numeric, Samples, SegmentError, SegmentView};
+use record::series::{Boot, Excerpt, Frame, Minutes, Numeric, Samples, SegmentError, SegmentView};
 use record::time::Timestamp;
 use record::unit::Unit;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Bytes of opened segments kept: a day of a ward of twenty beds.
 const OPENED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of minutes kept.
 const MINUTES_BYTES_MAX: usize = 2 << 20;
+
 /// Which samples.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
@@ -37,15 +39,47 @@ pub struct Asked {
     pub to: Timestamp,
 }
 
-/// Reads series of one store, and remembers what it has opened.
+/// Which frames.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sought<'a> {
+    /// Whose.
+    pub patient: &'a PatientId,
+    /// Measured at or after.
+    pub from: Timestamp,
+    /// Measured at or before.
+    pub to: Timestamp,
+    /// Those with any of these numerics, and no others of them; of all if absent.
+    pub codes: Option<&'a [Code]>,
+    /// Of this device only.
+    pub device: Option<&'a DeviceId>,
+    /// Of this device session only.
+    pub boot: Option<Boot>,
+}
+
+impl Sought<'_> {
+    fn is_of(&self, device: &str, boot: Boot) -> bool {
+        self.device.is_none_or(|wanted| wanted.as_str() == device) && self.boot.is_none_or(|wanted| wanted == boot)
+    }
+
+    fn takes(&self, code: Code) -> bool {
+        self.codes.is_none_or(|codes| codes.contains(&code))
+    }
+
+    fn spans(&self, at: Timestamp) -> bool {
+        self.from <= at && at <= self.to
+    }
+}
+
+/// Reads series of one store through one connection, and remembers what it has opened.
 #[derive(Debug, Default)]
 pub struct SeriesReader {
     opener: Opener,
     opened: Kept<Arc<[u8]>>,
     minutes: Kept<Arc<[Summary]>>,
     unsealed: Unsealed,
-    /// The scopes of patients that were asked about: one that is theirs no longer was erased or left.
-    scopes: HashMap<PatientId, Vec<ScopeId>>,
+    index: Index,
+    /// What the store said when all that had gone was last forgotten.
+    gone: Option<u64>,
 }
 
 /// A series of a segment by the minute, packed.
@@ -59,20 +93,20 @@ impl SeriesReader {
     pub fn samples(&mut self, tx: &mut dyn Transaction, asked: &Asked, into: &mut Samples) -> Result<(), StoreError> {
         let found = self.found(tx, &asked.patient, asked.from, asked.to)?;
         let mut rest = Samples::default();
-        for (row, lies) in &found.rows {
+        for (row, lies) in found.rows() {
             match lies {
                 Lies::Plainly => {
-                    if let Some(bytes) = self.open(tx, &found.scopes, row)? {
+                    if let Some(bytes) = self.open(tx, &found.of.scopes, row)? {
                         let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
                         view.samples(asked.code, into).map_err(|e| damaged(&named(row), &e))?;
                     }
                 }
                 Lies::Partly => {
-                    if let Some(bytes) = self.open(tx, &found.scopes, row)? {
+                    if let Some(bytes) = self.open(tx, &found.of.scopes, row)? {
                         rest.clear();
                         let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
                         view.samples(asked.code, &mut rest).map_err(|e| damaged(&named(row), &e))?;
-                        into.extend_where(&rest, |at| asked.from <= at && at <= asked.to && !found.is_masked(row, at));
+                        into.extend_where(&rest, |at| asked.from <= at && at <= asked.to && !found.of.is_masked(row, at));
                     }
                 }
                 // With the others of its session, below.
@@ -97,20 +131,20 @@ impl SeriesReader {
             None => minutes.push((unit, more)),
         };
         let mut rest = Samples::default();
-        for (row, lies) in &found.rows {
-            if *lies == Lies::Plainly {
-                for (code, unit, packed) in self.summary(tx, &found.scopes, row)?.iter() {
+        for (row, lies) in found.rows() {
+            if lies == Lies::Plainly {
+                for (code, unit, packed) in self.summary(tx, &found.of.scopes, row)?.iter() {
                     if *code == asked.code {
                         add(*unit, Minutes::decode(packed).map_err(|e| damaged(&named(row), &e))?);
                     }
                 }
-            } else if *lies == Lies::Partly
-                && let Some(bytes) = self.open(tx, &found.scopes, row)?
+            } else if lies == Lies::Partly
+                && let Some(bytes) = self.open(tx, &found.of.scopes, row)?
             {
                 let mut all = Samples::default();
                 let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
                 view.samples(asked.code, &mut all).map_err(|e| damaged(&named(row), &e))?;
-                rest.extend_where(&all, |at| asked.from <= at && at <= asked.to && !found.is_masked(row, at));
+                rest.extend_where(&all, |at| asked.from <= at && at <= asked.to && !found.of.is_masked(row, at));
             }
         }
         self.twice(tx, &found, asked, &mut rest)?;
@@ -133,7 +167,7 @@ impl SeriesReader {
         since: Timestamp,
     ) -> Result<BTreeMap<Code, (Timestamp, Numeric)>, StoreError> {
         let to = Timestamp(i64::MAX);
-        let mut found = self.found(tx, patient, since, to)?;
+        let found = self.found(tx, patient, since, to)?;
         let mut latest: BTreeMap<Code, (Timestamp, Numeric)> = BTreeMap::new();
         let mut take = |at: Timestamp, numeric: Numeric| {
             if at >= since && latest.get(&numeric.code).is_none_or(|(held, _)| *held < at) {
@@ -144,15 +178,16 @@ impl SeriesReader {
             // Newest block first; the one before it can only tell of series that have fallen silent since.
             for block in tail.blocks().rev().take(2) {
                 let frames = block.frames().map_err(|e| damaged("the journal", &e))?;
-                for frame in frames.into_iter().filter(|frame| owns(&found.bindings, &found.scopes, frame, device, found.test)) {
+                for frame in frames.into_iter().filter(|frame| owns(&found.bindings, &found.of.scopes, frame, device, found.test)) {
                     frame.numerics.into_iter().for_each(|numeric| take(frame.measured, numeric));
                 }
             }
         }
-        found.rows.sort_by_key(|(row, _)| std::cmp::Reverse(row.end));
+        let mut rows: Vec<&SegmentRow> = found.rows().map(|(row, _)| row).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.end));
         let mut samples = Samples::default();
-        for (row, _) in &found.rows {
-            let Some(bytes) = self.open(tx, &found.scopes, row)? else { continue };
+        for row in rows {
+            let Some(bytes) = self.open(tx, &found.of.scopes, row)? else { continue };
             let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
             for code in view.codes() {
                 if latest.get(&code).is_some_and(|(at, _)| *at >= row.end) {
@@ -160,7 +195,7 @@ impl SeriesReader {
                 }
                 samples.clear();
                 view.samples(code, &mut samples).map_err(|e| damaged(&named(row), &e))?;
-                let unmasked = |at: &Timestamp| since <= *at && !found.is_masked(row, *at);
+                let unmasked = |at: &Timestamp| since <= *at && !found.of.is_masked(row, *at);
                 if let Some((at, numeric)) = samples.last(code, unmasked)
                     && latest.get(&code).is_none_or(|(held, _)| *held < at)
                 {
@@ -171,56 +206,75 @@ impl SeriesReader {
         Ok(latest)
     }
 
-    /// Forgets everything of a scope: it was erased or left.
-    pub fn forget(&mut self, scope: ScopeId) {
-        self.opener.forget(scope);
-        self.opened.forget(scope);
-        self.minutes.forget(scope);
+    /// The numerics of a patient by the frame, as [`super::frames_of`] has them; of waves it knows nothing.
+    ///
+    /// # Errors
+    /// As [`Self::samples`].
+    pub fn numerics(&mut self, tx: &mut dyn Transaction, vitals: &Vitals) -> Result<Vec<Frame>, StoreError> {
+        let Vitals { patient, from, to, device, waves: _ } = vitals;
+        let sought = Sought { patient, from: *from, to: *to, codes: None, device: device.as_ref(), boot: None };
+        Ok(self.excerpts(tx, &sought)?.into_iter().map(|excerpt| excerpt.frame).collect())
+    }
+
+    /// The frames sought, each once, by time; of each, the numerics that are sought.
+    ///
+    /// # Errors
+    /// As [`Self::samples`].
+    pub(crate) fn excerpts(&mut self, tx: &mut dyn Transaction, sought: &Sought<'_>) -> Result<Vec<Excerpt>, StoreError> {
+        let found = self.found(tx, sought.patient, sought.from, sought.to)?;
+        let mut gathered = Gathered::default();
+        for (row, _) in found.rows().filter(|(row, _)| sought.is_of(&row.device, row.boot)) {
+            if let Some(bytes) = self.open(tx, &found.of.scopes, row)? {
+                let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
+                let keep = |at| sought.spans(at) && !found.of.is_masked(row, at);
+                gathered.extend(view.excerpts(|code| sought.takes(code), keep).map_err(|e| damaged(&named(row), &e))?);
+            }
+        }
+        for (session, tail) in self.unsealed.tails().filter(|((device, boot), _)| sought.is_of(device.as_str(), *boot)) {
+            let through = self.unsealed.sealed(session);
+            for block in tail.blocks().filter(|b| b.start <= sought.to && b.end >= sought.from && b.next_seq > through) {
+                for frame in block.frames().map_err(|e| damaged("the journal", &e))? {
+                    if frame.first_seq >= through && sought.spans(frame.measured) && found.owns(&frame, &session.0) {
+                        gathered.extend(Excerpt::of(frame, |code| sought.takes(code)));
+                    }
+                }
+            }
+        }
+        Ok(gathered.finish())
+    }
+
+    /// Takes in what has changed since the last question.
+    fn refresh(&mut self, tx: &mut dyn Transaction) -> Result<(), StoreError> {
+        let mark = tx.series_mark()?;
+        let changed = self.index.renew(mark.map(|mark| mark.version));
+        if mark.is_none() || mark.map(|mark| mark.gone) != self.gone {
+            (self.opener, self.opened, self.minutes) = Default::default();
+            self.gone = mark.map(|mark| mark.gone);
+        }
+        self.unsealed.refresh(tx, mark.map(|mark| mark.newest_tick), changed)
     }
 
     fn found(&mut self, tx: &mut dyn Transaction, patient: &PatientId, from: Timestamp, to: Timestamp) -> Result<Found, StoreError> {
-        let scopes: BTreeMap<ScopeId, Scope> = tx.scopes_of(patient)?.into_iter().map(|s| (s.id, s)).collect();
-        let readable: Vec<ScopeId> = scopes.values().filter(|scope| scope.key.is_some()).map(|scope| scope.id).collect();
-        let before = self.scopes.insert(patient.clone(), readable.clone()).unwrap_or_default();
-        before.iter().filter(|id| !readable.contains(id)).for_each(|id| self.forget(*id));
-        let (mut rows, mut masks) = (Vec::new(), Vec::new());
-        for id in &readable {
-            masks.extend(tx.masks(*id)?);
-            rows.extend(all_segments(tx, *id, false, from, to)?);
-        }
-        rows.sort_by_key(|row| row.start);
-        let masked: BTreeSet<(ChainId, u64)> = masks.iter().map(|mask| (mask.chain, mask.seq)).collect();
-        let twice = overlapping(&rows);
-        let lies = |row: &SegmentRow| {
-            if twice.contains(&(row.chain, row.seq)) {
-                Lies::Twice
-            } else if row.start < from || row.end > to || masked.contains(&(row.chain, row.seq)) {
-                Lies::Partly
-            } else {
-                Lies::Plainly
-            }
-        };
-        let rows = rows.into_iter().map(|row| (row.clone(), lies(&row))).collect();
-        self.unsealed.refresh(tx)?;
-        let mut bindings = Bindings::default();
-        let mut test = false;
+        self.refresh(tx)?;
+        let of = self.index.of(tx, patient, from, to)?;
+        let (mut bindings, mut test) = (Arc::default(), false);
         if !self.unsealed.is_empty() {
-            for (hlc, binding) in tx.bindings()? {
-                bindings.apply(hlc, binding);
-            }
-            test = is_test(tx, patient)?;
+            bindings = self.index.bindings(tx)?;
+            test = of.is_test(tx, patient)?;
         }
-        Ok(Found { scopes, rows, masks, bindings, test })
+        Ok(Found { of, from, to, bindings, test })
     }
 
     /// What is in several segments of one session, sealed again by a box that was restored from a backup: by the frame.
     fn twice(&mut self, tx: &mut dyn Transaction, found: &Found, asked: &Asked, into: &mut Samples) -> Result<(), StoreError> {
         let mut gathered = Gathered::default();
-        for (row, _) in found.rows.iter().filter(|(_, lies)| *lies == Lies::Twice) {
-            if let Some(bytes) = self.open(tx, &found.scopes, row)? {
+        for (row, _) in found.rows().filter(|(_, lies)| *lies == Lies::Twice) {
+            if let Some(bytes) = self.open(tx, &found.of.scopes, row)? {
                 let frames = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?.frames().map_err(|e| damaged(&named(row), &e))?;
                 gathered.extend(
-                    frames.into_iter().filter(|f| asked.from <= f.measured && f.measured <= asked.to && !found.is_masked(row, f.measured)),
+                    frames
+                        .into_iter()
+                        .filter(|f| asked.from <= f.measured && f.measured <= asked.to && !found.of.is_masked(row, f.measured)),
                 );
             }
         }
@@ -235,14 +289,14 @@ impl SeriesReader {
             for block in tail.blocks().filter(|block| block.start <= asked.to && block.end >= asked.from && block.next_seq > through) {
                 let whole = within(block.start) && within(block.end) && block.first_seq >= through && !block.demo;
                 if whole && found.bindings.is_settled(block.start, block.end) && !super::is_by_hand(&key.0) {
-                    if found.owned_at(&key.0, block.start) {
+                    if owner_in(&found.bindings, &found.of.scopes, &key.0, block.start) {
                         block.samples(asked.code, into).map_err(|e| damaged("the journal", &e))?;
                     }
                     continue;
                 }
                 for frame in block.frames().map_err(|e| damaged("the journal", &e))? {
                     let unsealed = frame.first_seq >= through && within(frame.measured);
-                    if unsealed && owns(&found.bindings, &found.scopes, &frame, &key.0, found.test) {
+                    if unsealed && found.owns(&frame, &key.0) {
                         into.take_frame(asked.code, &frame);
                     }
                 }
@@ -295,51 +349,25 @@ impl SeriesReader {
     }
 }
 
-/// How a segment is to be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Lies {
-    /// All of it counts.
-    Plainly,
-    /// It reaches past what is asked for, or is masked.
-    Partly,
-    /// Another segment spans the same time of the same session.
-    Twice,
-}
-
 /// What a question is about.
 struct Found {
-    scopes: BTreeMap<ScopeId, Scope>,
-    rows: Vec<(SegmentRow, Lies)>,
-    masks: Vec<Mask>,
-    bindings: Bindings,
+    of: Arc<Indexed>,
+    from: Timestamp,
+    to: Timestamp,
+    /// None, where nothing is unsealed.
+    bindings: Arc<Bindings>,
     /// Whether the patient is tagged test.
     test: bool,
 }
 
 impl Found {
-    fn is_masked(&self, row: &SegmentRow, at: Timestamp) -> bool {
-        self.masks.iter().any(|m| (m.chain, m.seq) == (row.chain, row.seq) && m.from <= at && at <= m.to)
+    fn rows(&self) -> impl Iterator<Item = (&SegmentRow, Lies)> {
+        self.of.rows(self.from, self.to)
     }
 
-    fn owned_at(&self, device: &record::id::DeviceId, at: Timestamp) -> bool {
-        super::read::owner_in(&self.bindings, &self.scopes, device, at)
+    fn owns(&self, frame: &Frame, device: &DeviceId) -> bool {
+        owns(&self.bindings, &self.of.scopes, frame, device, self.test)
     }
-}
-
-/// Segments that share time with another of their session; rows ascend by start.
-fn overlapping(rows: &[SegmentRow]) -> BTreeSet<(ChainId, u64)> {
-    let mut newest: HashMap<(&str, [u8; 12]), &SegmentRow> = HashMap::new();
-    let mut twice = BTreeSet::new();
-    for row in rows {
-        let held = newest.entry((row.device.as_str(), row.boot.0)).or_insert(row);
-        if (held.chain, held.seq) != (row.chain, row.seq) && held.end >= row.start {
-            twice.extend([(held.chain, held.seq), (row.chain, row.seq)]);
-        }
-        if row.end >= held.end {
-            *held = row;
-        }
-    }
-    twice
 }
 
 fn named(row: &SegmentRow) -> String {
@@ -374,11 +402,5 @@ impl<T: Clone> Kept<T> {
         {
             self.bytes -= self.of.remove(&oldest).map_or(0, |(_, bytes)| bytes);
         }
-    }
-
-    fn forget(&mut self, scope: ScopeId) {
-        self.order.retain(|(chain, _)| chain.scope != scope);
-        self.of.retain(|(chain, _), _| chain.scope != scope);
-        self.bytes = self.of.values().map(|(_, bytes)| bytes).sum();
     }
 }

@@ -34,6 +34,19 @@ impl Store for Mirror {
     }
 }
 
+/// A reader of it.
+struct Seen {
+    seen: Arc<Mutex<MemoryStore>>,
+    own: MemoryStore,
+}
+
+impl Store for Seen {
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
+        self.own = self.seen.lock().unwrap().clone();
+        self.own.begin()
+    }
+}
+
 struct Dice;
 
 impl Entropy for Dice {
@@ -85,7 +98,7 @@ fn router(role: Role) -> (Router, Recorder) {
     let (replica, store) = in_conflict();
     let seen = Arc::new(Mutex::new(store.clone()));
     let reader = Arc::clone(&seen);
-    let reader: OpenReader = Arc::new(move || Ok(Box::new(reader.lock().unwrap().clone())));
+    let reader: OpenReader = Arc::new(move || Ok(Box::new(Seen { seen: Arc::clone(&reader), own: MemoryStore::default() })));
     let store = Box::new(Mirror { own: store, seen });
     let (recorder, _) = Recorder::start(replica, store, reader, Arc::new(now), Arc::new(Dice)).unwrap();
     let records = Records {
