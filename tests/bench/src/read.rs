@@ -2,66 +2,50 @@
 
 use anyhow::{Context, Result};
 use protocol::Store;
-use protocol::replica::{Vitals, frames_of, patient_scope};
+use protocol::replica::{Asked, SeriesReader, patient_scope};
 use record::code::Code;
-use record::decimal::Decimal;
 use record::id::PatientId;
+use record::series::{Minutes, Samples};
 use record::time::Timestamp;
+use record::unit::Unit;
 
 /// Everything.
 pub const ALWAYS: (Timestamp, Timestamp) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
-const MINUTE_US: i64 = 60_000_000;
 
-/// One series of a patient, value by value.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn raw(
-    store: &mut dyn Store,
-    patient: &PatientId,
-    code: Code,
-    (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<(Timestamp, Decimal)>> {
-    let mut tx = store.begin()?;
-    let vitals = Vitals { patient: patient.clone(), waves: false, from, to, device: None };
-    let frames = frames_of(tx.as_mut(), &vitals)?;
-    let value = |at, numerics: Vec<record::series::Numeric>| {
-        let found = numerics.into_iter().find(|numeric| numeric.code == code);
-        found.and_then(|numeric| numeric.value.ok()).map(|value| (at, value))
-    };
-    Ok(frames.into_iter().filter_map(|frame| value(frame.measured, frame.numerics)).collect())
+/// A connection that reads, and what it remembers of series between questions, as the programs keep it.
+pub struct Reading<S> {
+    /// The connection.
+    pub store: S,
+    series: SeriesReader,
+    /// The answer's columns, whose room is used again.
+    samples: Samples,
 }
 
-/// One minute of a series.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Minute {
-    /// When it begins.
-    pub at: Timestamp,
-    /// Least value.
-    pub min: f64,
-    /// Mean of the values.
-    pub mean: f64,
-    /// Greatest value.
-    pub max: f64,
-}
+impl<S: Store> Reading<S> {
+    /// Through this connection; nothing is remembered yet.
+    pub fn new(store: S) -> Self {
+        Self { store, series: SeriesReader::default(), samples: Samples::default() }
+    }
 
-/// One series of a patient by minutes.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn minutes(store: &mut dyn Store, patient: &PatientId, code: Code, span: (Timestamp, Timestamp)) -> Result<Vec<Minute>> {
-    let values = raw(store, patient, code, span)?;
-    let same = |a: &(Timestamp, Decimal), b: &(Timestamp, Decimal)| a.0.0.div_euclid(MINUTE_US) == b.0.0.div_euclid(MINUTE_US);
-    let minute = |chunk: &[(Timestamp, Decimal)]| {
-        let values = || chunk.iter().map(|(_, value)| value.to_f64());
-        Minute {
-            at: Timestamp(chunk[0].0.0.div_euclid(MINUTE_US) * MINUTE_US),
-            min: values().fold(f64::INFINITY, f64::min),
-            mean: values().sum::<f64>() / chunk.len() as f64,
-            max: values().fold(f64::NEG_INFINITY, f64::max),
-        }
-    };
-    Ok(values.chunk_by(same).map(minute).collect())
+    /// One series of a patient, value by value: a column of times, one of digits.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn raw(&mut self, patient: &PatientId, code: Code, (from, to): (Timestamp, Timestamp)) -> Result<&Samples> {
+        self.samples.clear();
+        let asked = Asked { patient: patient.clone(), code, from, to };
+        self.series.samples(self.store.begin()?.as_mut(), &asked, &mut self.samples)?;
+        Ok(&self.samples)
+    }
+
+    /// One series of a patient by minutes: lowest, highest, sum, count.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn minutes(&mut self, patient: &PatientId, code: Code, (from, to): (Timestamp, Timestamp)) -> Result<Vec<(Unit, Minutes)>> {
+        let asked = Asked { patient: patient.clone(), code, from, to };
+        Ok(self.series.minutes(self.store.begin()?.as_mut(), &asked)?)
+    }
 }
 
 /// Sealed payload bytes of a patient's segments, and their headers'.

@@ -5,7 +5,7 @@ use super::backfill::{HOUR, SERIES};
 use crate::data::numerics::{Arrival, columns, frames};
 use crate::measure::{median, spent};
 use crate::peers::arrow::Arrow;
-use crate::read::{ALWAYS, minutes, raw};
+use crate::read::{ALWAYS, Reading};
 use crate::report::{Goal, Row};
 use crate::world::{World, patient, segment_of};
 use anyhow::{Result, ensure};
@@ -27,18 +27,18 @@ pub fn run(context: &Context) -> Result<Vec<Row>> {
         world.write(vec![segment_of(1, Segment::build(SegmentKind::Numerics, hour)?)?])?;
     }
     let seconds = day.first().map_or(0, |column| column.values.len());
-    let mut reader = world.store.reader()?;
+    let mut reading = Reading::new(world.store.reader()?);
     let who = patient(1)?;
     eprintln!("  raw");
     let raw_ms = asked(&mut || {
-        let values = raw(&mut reader, &who, Code::SPO2, ALWAYS)?;
-        ensure!(values.len() == seconds, "{} values instead of {seconds}", values.len());
+        let values = reading.raw(&who, Code::SPO2, ALWAYS)?.at.len();
+        ensure!(values == seconds, "{values} values instead of {seconds}");
         Ok(())
     })?;
     eprintln!("  by minutes");
     let minutes_ms = asked(&mut || {
-        let found = minutes(&mut reader, &who, Code::SPO2, ALWAYS)?;
-        ensure!(found.len() == seconds.div_ceil(60), "{} minutes of {seconds} s", found.len());
+        let found: usize = reading.minutes(&who, Code::SPO2, ALWAYS)?.iter().map(|(_, minutes)| minutes.rows.len()).sum();
+        ensure!(found == seconds.div_ceil(60), "{found} minutes of {seconds} s");
         Ok(())
     })?;
     eprintln!("  peer");
@@ -51,10 +51,10 @@ pub fn run(context: &Context) -> Result<Vec<Row>> {
     Ok(vec![
         Row::against("query-raw-24h", "ms", raw_ms, "DuckDB, to Arrow", duck_raw, Goal::OursAtMost(0.3))
             .note(&note)
-            .bound_by("opening, decompressing and decoding every series of every hour for the one that was asked for"),
+            .bound_by("decoding: 2 to 3 ns a value, and writing 16 bytes of it"),
         Row::against("query-minute-24h", "ms", minutes_ms, "DuckDB, min/avg/max by time_bucket", duck_minutes, Goal::OursAtMost(0.05))
             .note(&note)
-            .bound_by("there are no stored minutes: they are made from the raw values"),
+            .bound_by("a transaction of two statements, and unpacking the minutes that were kept packed"),
     ])
 }
 
