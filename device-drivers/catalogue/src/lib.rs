@@ -13,9 +13,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ble;
+mod laboratory;
 pub mod lines;
 pub mod network;
 pub mod serial;
+mod stream;
 
 use driver::profile::{Profile, ProfileError};
 use driver::{Channel, Driver, In, Out};
@@ -30,6 +32,11 @@ pub enum Link {
     Serial,
     /// The device connects to a TCP port of the appliance.
     TcpListener,
+    /// The appliance connects to the device's TCP port, this one unless the site says otherwise.
+    TcpClient(u16),
+    /// The appliance exchanges datagrams with the device's UDP port, this one unless the site says otherwise. One
+    /// datagram is one [`In::Bytes`].
+    Udp(u16),
 }
 
 /// One protocol.
@@ -49,8 +56,21 @@ pub struct ProtocolRow {
 }
 
 /// Every protocol.
-pub static PROTOCOLS: &[ProtocolRow] =
-    &[ble::heart_rate::PROTOCOL, ble::plx::SPOT, ble::plx::CONTINUOUS, serial::ge_dri::PROTOCOL, network::hl7::PROTOCOL];
+pub static PROTOCOLS: &[ProtocolRow] = &[
+    ble::heart_rate::PROTOCOL,
+    ble::plx::SPOT,
+    ble::plx::CONTINUOUS,
+    serial::five_byte::CONTEC_OLD,
+    serial::contec_new::PROTOCOL,
+    serial::five_byte::BCI,
+    serial::nonin::DF2,
+    serial::nonin::DF7,
+    serial::masimo::PROTOCOL,
+    serial::nellcor::PROTOCOL,
+    serial::ge_dri::PROTOCOL,
+    serial::astm::PROTOCOL,
+    network::hl7::PROTOCOL,
+];
 
 /// A protocol id nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +100,9 @@ pub fn protocol(id: &str) -> Result<&'static ProtocolRow, UnknownProtocol> {
 pub fn profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let profile = Profile::parse(file, text)?;
     let row = protocol(&profile.protocol).map_err(|e| ProfileError::new(file, format!("protocol: {e}")))?;
+    if profile.measures.is_empty() && row.id != serial::astm::PROTOCOL.id {
+        return Err(ProfileError::new(file, "measures: is empty; state at least one code the device measures"));
+    }
     (row.check)(&profile).map_err(|why| ProfileError::new(file, why))?;
     Ok(profile)
 }
@@ -101,5 +124,22 @@ pub fn profiles() -> Result<Vec<Profile>, ProfileError> {
 pub fn decode(protocol_id: &str, bytes: &[u8]) -> Result<Vec<Out>, UnknownProtocol> {
     let row = protocol(protocol_id)?;
     let mut driver = (row.make)(&Profile::bare(protocol_id));
-    Ok(driver.handle(Monotonic::default(), In::Bytes(row.channel, &(row.as_sent)(bytes))))
+    let mut out = driver.handle(Monotonic::default(), In::Bytes(row.channel, &(row.as_sent)(bytes)));
+    // A file ends; what was gathered and not yet said is said now.
+    out.extend(driver.handle(Monotonic::default(), In::Disconnected));
+    Ok(out)
+}
+
+/// Bytes that are on file as they are on the wire.
+pub(crate) fn as_is(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec()
+}
+
+/// Lines of which the last may lack its end.
+pub(crate) fn ended_line(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if !bytes.ends_with(b"\n") {
+        bytes.push(b'\n');
+    }
+    bytes
 }

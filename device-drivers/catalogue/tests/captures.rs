@@ -8,9 +8,10 @@ use driver::profile::Profile;
 use driver::{Channel, In, Out};
 use record::code::Code;
 use record::decimal::Decimal;
+use record::laboratory::{LabKind, LabValue};
 use record::time::Monotonic;
 use record::unit::Unit;
-use support::{device_data, faults, files, readings, value};
+use support::{device_data, faults, files, readings, results, value};
 
 fn profile(name: &str) -> Profile {
     profiles().expect("profiles").into_iter().find(|p| p.name == name).expect(name)
@@ -116,5 +117,43 @@ fn a_capture_says_nothing_that_its_profile_does_not_claim() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn every_analyser_file_gives_its_results_and_controls_are_never_a_patients() {
+    let Some(folder) = device_data() else { return };
+    let astm = |file: &str| decode("astm", file, "astm.lis2").expect("data");
+    for (file, count, first) in [
+        ("hematology-cbc.astm", 10, ("WBC", "5.8")),
+        ("horiba-micros60-cbc.astm", 16, ("WBC", "6.2")),
+        ("mindray-ba88a-result.txt", 10, ("ALT", "35.2")),
+    ] {
+        let out = astm(file);
+        let results = results(&out);
+        assert_eq!(results.len(), count, "{file}");
+        assert_eq!((results[0].1.test.code.as_str(), results[0].1.value.clone()), (first.0, LabValue::parse(first.1)), "{file}");
+        assert!(results.iter().all(|(report, _)| report.kind == LabKind::Patient && report.specimen.is_some()), "{file}");
+        assert!(faults(&out).is_empty(), "{file}: {:?}", faults(&out));
+    }
+    let out = astm("qc-control-results.astm");
+    assert!(results(&out).len() >= 24 && results(&out).iter().all(|(report, _)| report.kind == LabKind::Control));
+    let out = astm("malformed.astm");
+    assert!(faults(&out).len() >= 5, "{:?}", faults(&out));
+    for file in files(&folder.join("astm"), &["astm", "txt"]) {
+        let out = catalogue::decode("astm.lis2", &std::fs::read(&file).expect("file")).expect("known");
+        assert!(!results(&out).is_empty(), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_hl7_analyser_message_gives_its_results() {
+    let Some(folder) = device_data() else { return };
+    let count = |file: &str| results(&decode("hl7-lab", file, "hl7.oru").expect("data")).len();
+    assert_eq!([count("bc2000-cbc-result.hl7"), count("genexpert-result.hl7"), count("sysmex-xn-result.hl7")], [5, 2, 13]);
+    for file in files(&folder.join("hl7-lab"), &["hl7"]) {
+        let out = catalogue::decode("hl7.oru", &std::fs::read(&file).expect("file")).expect("known");
+        assert!(!results(&out).is_empty() && faults(&out).is_empty(), "{}: {:?}", file.display(), faults(&out));
+        assert!(readings(&out).is_empty(), "a laboratory's result is no vital sign");
     }
 }

@@ -154,7 +154,7 @@ fn a_cuff_result_repeated_in_each_message_is_charted_once() {
 
 #[test]
 fn what_is_not_a_report_is_rejected_and_an_acknowledgement_is_left_alone() {
-    let out = once(&HEAD.replace("ORU^R01^ORU_R01", "QRY^R02"));
+    let out = once(&HEAD.replace("ORU^R01^ORU_R01", "QRY^R03"));
     assert!(answer(&out).starts_with("AR|id1|MSH-9:"), "{}", answer(&out));
     assert_eq!(faults(&out).len(), 1);
     assert_eq!(once(&HEAD.replace("ORU^R01^ORU_R01", "ACK^R01")), []);
@@ -212,4 +212,29 @@ fn text_in_latin_1_is_read() {
     bytes[at + 1] = 0xE9;
     let out = driver(&Profile::bare("hl7.oru")).handle(Monotonic(0), In::Bytes(Channel::Stream, &mllp(&bytes)));
     assert!(out.contains(&Out::About(About::Location("Sélle A".to_owned()))));
+}
+
+#[test]
+fn a_monitor_that_asks_for_its_patient_is_answered_with_nobody() {
+    let out = once("MSH|^~\\&|COMEN|NC5|||20240101120000||QRY^R02|q1|P|2.4\rQRD|20240101120000|R|I|1|||||RES\r");
+    let [Out::Send(Channel::Stream, answer)] = &out[..] else { panic!("{out:?}") };
+    let answer = String::from_utf8_lossy(answer);
+    assert!(answer.contains("ORF^R04") && answer.contains("MSA|AA|q1") && answer.contains("QRD|20240101120000|R|I|1"), "{answer}");
+    assert!(!answer.contains("PID"));
+}
+
+#[test]
+fn an_alarm_report_is_said_and_acknowledged() {
+    let head = HEAD.replace("ORU^R01^ORU_R01", "ORU^R40^ORU_R40");
+    let event = "OBX|1|ST|196652^MDC_EVT_LO^MDC|1.1|SpO2 LOW||||||R\rOBX|2|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|1.2|PH||||||R";
+    let out = once(&format!("{head}\rOBR|1\r{event}\r"));
+    assert!(matches!(&out[0], Out::Alarm(alarm) if alarm.text == "SpO2 LOW" && alarm.active), "{out:?}");
+    assert_eq!(answer(&out), "AA|id1|");
+}
+
+#[test]
+fn a_makers_own_code_is_passed_over_and_refuses_nothing() {
+    let own = "OBX|2|NM|64048^MNDRY_EVENT^99MNDRY|1.1|3|262656^MDC_DIM_DIMLESS^MDC|||||R";
+    let out = obx(&format!("{own}\r{SPO2}"));
+    assert_eq!((readings(&out).len(), faults(&out).len(), answer(&out)), (1, 0, "AA|id1|".to_owned()));
 }

@@ -73,3 +73,19 @@ fn our_requests_are_those_of_the_monitor_s_manual() {
         assert_eq!(displayed_values(interval), bytes);
     }
 }
+
+#[test]
+fn finger_oximeter_vectors_decode_as_their_source_says() {
+    for (protocol, name) in [("contec.cms50-new", "contec_new"), ("bci.oximeter", "bci")] {
+        for (bytes, want) in of(name) {
+            let out = catalogue::decode(protocol, &bytes).expect("known");
+            let number = |key: &str| want[key].as_f64().map_or_else(|| "sensor-off".to_owned(), |_| want[key].to_string());
+            assert_eq!(value(&out, Code::SPO2), Some(number("spo2")), "{}", hex::encode(&bytes));
+            assert_eq!(value(&out, Code::PULSE_RATE), Some(number("pr")));
+            let wave = want.get("pleth").or_else(|| want.get("wave")).and_then(Value::as_i64).expect("pleth");
+            let raw = out.iter().find_map(|o| if let Out::Wave(w) = o { w.raw.first().copied() } else { None });
+            assert_eq!(raw.map(i64::from), Some(wave));
+            assert!(faults(&out).is_empty());
+        }
+    }
+}

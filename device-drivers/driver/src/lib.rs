@@ -11,10 +11,14 @@
 //! Start at [`Driver::handle`]; a device's page of facts is [`profile::Profile`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod alarm;
 pub mod float11073;
 pub mod frame;
 pub mod profile;
+pub mod scan;
 
+use alarm::Alarm;
+use record::laboratory::LabReport;
 use record::observation::{Reading, WaveBlock};
 use record::time::Monotonic;
 
@@ -64,6 +68,10 @@ pub enum Out {
     WakeAt(Monotonic),
     /// Something the device says of itself: serial number, battery, bed label.
     About(About),
+    /// An alarm of the device's own that began, changed or ended.
+    Alarm(Alarm),
+    /// Results of a laboratory analyser on one specimen.
+    Laboratory(LabReport),
     /// Bytes that could not be read.
     Fault(Fault),
 }

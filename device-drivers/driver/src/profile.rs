@@ -56,7 +56,8 @@ pub struct Profile {
     /// Numbers this model sends to mean "no value", beside those the protocol defines.
     #[serde(default, deserialize_with = "decimals")]
     pub absent: Vec<Decimal>,
-    /// What it is claimed to measure; every capture is checked against it.
+    /// What it is claimed to measure; every capture is checked against it. Empty only for laboratory analysers, whose
+    /// results carry their own codes.
     pub measures: Vec<Measure>,
 }
 
@@ -355,9 +356,6 @@ impl Profile {
             if !(7..=8).contains(&serial.data_bits) || !(1..=2).contains(&serial.stop_bits) {
                 return Err("serial: data_bits must be 7 or 8, stop_bits 1 or 2".to_owned());
             }
-        }
-        if self.measures.is_empty() {
-            return Err("measures: is empty; state at least one code the device measures".to_owned());
         }
         for measure in &self.measures {
             if measure.low > measure.high {

@@ -127,7 +127,7 @@ async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<Exi
                 }
             };
             for out in outs {
-                if let Some(line) = catalogue::lines::Line::of(Some(stamped.at.wall.millis()), Some(device), &out) {
+                for line in catalogue::lines::Line::of(Some(stamped.at.wall.millis()), Some(device), &out) {
                     readings += 1;
                     println!("{}", serde_json::to_string(&line)?);
                 }

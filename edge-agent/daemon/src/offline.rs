@@ -82,9 +82,10 @@ fn by_extension(path: &Path) -> Option<&'static str> {
 /// Prints readings and waves; faults go to standard error and do not end anything.
 fn print(out: &mut impl Write, t_ms: Option<i64>, outs: &[Out]) -> anyhow::Result<()> {
     for one in outs {
-        if let Some(line) = Line::of(t_ms, None, one) {
+        for line in Line::of(t_ms, None, one) {
             writeln!(out, "{}", serde_json::to_string(&line)?)?;
-        } else if let Out::Fault(fault) = one {
+        }
+        if let Out::Fault(fault) = one {
             eprintln!("fault: {fault}");
         }
     }

@@ -15,6 +15,7 @@ pub mod decimal;
 pub mod document;
 pub mod fhir;
 pub mod id;
+pub mod laboratory;
 pub mod ledger;
 pub mod observation;
 pub mod series;

@@ -3,6 +3,7 @@
 
 use driver::Out;
 use record::code::Code;
+use record::laboratory::{LabReport, LabResult};
 use record::observation::Reading;
 use std::path::{Path, PathBuf};
 
@@ -35,4 +36,15 @@ pub fn faults(out: &[Out]) -> Vec<String> {
 pub fn value(out: &[Out], code: Code) -> Option<String> {
     let reading = readings(out).into_iter().find(|r| r.code == code)?;
     Some(reading.value.as_ref().map_or_else(|_| reading.status(), ToString::to_string))
+}
+
+/// What a device said of patients and specimens: numerics, results, alarms.
+pub fn said(out: &[Out]) -> Vec<&Out> {
+    out.iter().filter(|o| matches!(o, Out::Reading(_) | Out::Laboratory(_) | Out::Alarm(_))).collect()
+}
+
+/// The results of every report.
+pub fn results(out: &[Out]) -> Vec<(&LabReport, &LabResult)> {
+    let reports = out.iter().filter_map(|o| if let Out::Laboratory(report) = o { Some(report) } else { None });
+    reports.flat_map(|report| report.results.iter().map(move |result| (report, result))).collect()
 }

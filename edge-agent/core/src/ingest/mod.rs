@@ -156,6 +156,7 @@ impl Link {
         }
         let mut arrival = Arrival::default();
         let mut clock_unusable = false;
+        let mut unkept = false;
         let mut outs = Vec::new();
         if matches!(input, In::Bytes(..)) && std::mem::take(&mut self.deaf) {
             outs = self.driver.handle(now.mono, In::Connected);
@@ -175,6 +176,7 @@ impl Link {
                     self.wave_frame(&mut arrival.frames, now, demo).waves.push(block);
                 }
                 Out::Send(channel, bytes) => arrival.send.push((channel, bytes)),
+                Out::Acknowledge(..) if unkept => {}
                 Out::Acknowledge(channel, bytes) => arrival.acknowledge.push((self.boot, channel, bytes)),
                 Out::WakeAt(at) => self.wake_at = Some(at),
                 Out::About(About::Clock(said)) => {
@@ -182,6 +184,13 @@ impl Link {
                     arrival.offset_us = self.offset_us;
                 }
                 Out::About(about) => arrival.about.push(about),
+                // A device's own alarms are read, not yet kept: the agent raises its own.
+                Out::Alarm(_) => {}
+                // Not kept yet, so its acknowledgement is held back below: the analyser must not forget it.
+                Out::Laboratory(_) => {
+                    unkept = true;
+                    arrival.faults.push(Fault::field("laboratory", "results of analysers are not kept yet"));
+                }
                 Out::Fault(fault) => arrival.faults.push(fault),
             }
         }

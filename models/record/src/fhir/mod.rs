@@ -20,6 +20,7 @@ mod find;
 mod handle;
 mod history;
 pub mod identity;
+pub mod laboratory;
 mod links;
 mod matching;
 pub mod moment;

@@ -15,6 +15,8 @@ pub enum Verdict {
     Rejected(String),
 }
 
+/// What MSH-15 and MSH-16 may ask for: an answer always, never, on error, on success.
+const CONDITIONS: [&str; 4] = ["AL", "NE", "ER", "SU"];
 /// The longest text sent back, in characters.
 const TEXT_LEN_MAX: usize = 200;
 
@@ -27,7 +29,9 @@ pub fn answers(message: &Message<'_>, verdict: &Verdict, policy: Acknowledge, nu
     let accepted = Verdict::Accepted;
     let verdict = if policy == Acknowledge::Accept && matches!(verdict, Verdict::Error(_)) { &accepted } else { verdict };
     let header = message.header();
-    let (accept, application) = (header.component(15, 1), header.component(16, 1));
+    // Mindray's analysers put the kind of sample into MSH-16: what is no condition asks for nothing.
+    let condition = |field| header.component(field, 1).into_owned();
+    let [accept, application] = [15, 16].map(condition).map(|text| if CONDITIONS.contains(&text.as_str()) { text } else { String::new() });
     if accept.is_empty() && application.is_empty() {
         return vec![answer(message, verdict, 'A', number)];
     }
@@ -72,6 +76,28 @@ fn answer(message: &Message<'_>, verdict: &Verdict, mode: char, number: u64) -> 
     );
     mllp(answer.as_bytes())
 }
+
+/// The answer to a monitor that asks who its patient is (`QRY^R02`) before it reports: its question back, and nobody. A
+/// patient's name never leaves the record this way.
+#[must_use]
+pub fn nobody(message: &Message<'_>, number: u64) -> Vec<u8> {
+    let header = message.header();
+    let Separators { field: f, component: c, repetition: r, escape: e, subcomponent: s } = message.separators;
+    let version = if header.field(12).is_empty() { "2.4" } else { header.field(12) };
+    let (app, facility, time, id) = (header.field(3), header.field(4), header.field(7), header.field(10));
+    let mut answer = format!(
+        "MSH{f}{c}{r}{e}{s}{f}LAMPLIGHT{f}{f}{app}{f}{facility}{f}{time}{f}{f}ORF{c}R04{f}LL{number}{f}P{f}{version}\r\
+         MSA{f}AA{f}{id}\r"
+    );
+    for segment in message.segments.iter().filter(|segment| matches!(segment.name(), "QRD" | "QRF")) {
+        answer.extend(segment.text().chars().take(QUERY_LEN_MAX));
+        answer.push('\r');
+    }
+    mllp(answer.as_bytes())
+}
+
+/// The longest part of a question given back, in characters.
+const QUERY_LEN_MAX: usize = 1000;
 
 fn escaped(text: &str, separators: Separators) -> String {
     let mut escaped = String::new();
@@ -125,6 +151,12 @@ mod tests {
         assert_eq!(asked("ER", "SU", &ok), "AA");
         assert_eq!(asked("ER", "SU", &error), "CE");
         assert_eq!(asked("", "ER", &ok), "");
+    }
+
+    #[test]
+    fn what_is_no_condition_asks_for_nothing() {
+        assert_eq!(codes("", "0", &Verdict::Accepted, Acknowledge::AsAsked), ["AA"]);
+        assert_eq!(codes("", "2", &Verdict::Accepted, Acknowledge::AsAsked), ["AA"]);
     }
 
     #[test]

@@ -70,6 +70,16 @@ const fn can_separate(c: char) -> bool {
 }
 
 impl<'a> Segment<'a> {
+    /// The separators of its message.
+    #[must_use]
+    pub const fn separators(&self) -> Separators {
+        self.separators
+    }
+    /// The segment as sent.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
     /// `OBX`, `MSH`, …
     #[must_use]
     pub fn name(&self) -> &'a str {

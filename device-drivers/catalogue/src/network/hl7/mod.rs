@@ -1,12 +1,14 @@
 //! HL7 v2 observation reports (`ORU^R01`) over MLLP, as bedside monitors and gateways send them: IHE PCD-01 and what
-//! claims to be. Profiles tell the dialects apart.
+//! claims to be, alarms by PCD-04 (`ORU^R40`), and results of laboratory analysers. Profiles tell the dialects apart.
 //!
 //! Read in this order: [`message`] (segments and separators), [`time`], [`obx`] (one observation), [`oru`] (the
-//! driver), [`repeats`] (what was charted before), [`acknowledge`].
+//! driver), [`repeats`] (what was charted before), [`alarm`], [`laboratory`], [`acknowledge`].
 //!
 //! Patients are not read here: `PID` is ignored, and `PV1-3` is passed on as a claim of where the monitor stands.
 
 pub mod acknowledge;
+pub mod alarm;
+pub mod laboratory;
 pub mod message;
 pub mod obx;
 pub mod oru;

@@ -26,7 +26,8 @@ pub struct Context<'a> {
     pub observed_at: &'a str,
 }
 
-/// Reads one segment. `Ok(None)`: it carries no number (rows of the device tree, texts, wave arrays).
+/// Reads one segment. `Ok(None)`: it carries no number (rows of the device tree, texts, wave arrays), or
+/// its code is the maker's own.
 ///
 /// # Errors
 /// A number that cannot be charted: its code, its unit or its digits are not understood.
@@ -36,7 +37,12 @@ pub fn read(obx: &Segment<'_>, context: Context<'_>) -> Result<Option<Reading>, 
     if !numeric {
         return Ok(None);
     }
-    let code = code(obx)?;
+    let code = match code(obx) {
+        Ok(code) => code,
+        // A maker's own code (HL7 keeps names in 99 for them), and none beside it that others know.
+        Err(_) if is_local(obx) => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
     let flags = Flags::of(obx);
     let stated = obx.component(5, 1);
     let value = if flags.off {
@@ -90,6 +96,15 @@ fn code(obx: &Segment<'_>) -> Result<Code, Fault> {
         .into_iter()
         .find_map(|first| coded(obx, first))
         .ok_or_else(|| fault("OBX-3", obx, "neither an MDC nor a LOINC code that is known"))
+}
+
+fn is_local(obx: &Segment<'_>) -> bool {
+    [3, 6].into_iter().any(|system| obx.component(3, system).starts_with("99"))
+}
+
+/// Whether an observation has a code of a vital sign: an MDC code, or a LOINC code that is charted.
+pub(super) fn is_vital(obx: &Segment<'_>) -> bool {
+    [1, 4].into_iter().any(|first| coded(obx, first).is_some() || obx.component(3, first + 2) == "MDC")
 }
 
 fn coded(obx: &Segment<'_>, first: usize) -> Option<Code> {

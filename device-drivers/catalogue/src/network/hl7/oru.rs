@@ -3,12 +3,13 @@
 //! An acknowledgement follows the readings it is for, so a sender forgets nothing that could still be lost. A message
 //! of which any observation could not be read is answered AE with the first reason; what could be read is charted.
 
-use super::MESSAGE_LEN_MAX;
-use super::acknowledge::{Verdict, answers};
+use super::acknowledge::{Verdict, answers, nobody};
 use super::message::{Message, text_of, unescape};
 use super::obx::{self, Context};
 use super::repeats::Repeats;
 use super::time::DateTime;
+use super::{MESSAGE_LEN_MAX, alarm, laboratory};
+use driver::alarm::AlarmList;
 use driver::frame::{Framed, MllpFramer};
 use driver::profile::Profile;
 use driver::{About, Channel, DecodeError, Driver, Fault, In, Out};
@@ -21,6 +22,7 @@ pub struct Oru {
     profile: Profile,
     framer: MllpFramer,
     repeats: Repeats,
+    alarms: AlarmList,
     told: Vec<About>,
     clock_told: bool,
     answered: u64,
@@ -37,6 +39,7 @@ impl Oru {
             profile: profile.clone(),
             framer: MllpFramer::new(MESSAGE_LEN_MAX),
             repeats: Repeats::default(),
+            alarms: AlarmList::default(),
             told: Vec::new(),
             clock_told: false,
             answered: 0,
@@ -56,8 +59,14 @@ impl Oru {
             // An acknowledgement is never acknowledged: two such listeners would talk for ever.
             return;
         }
-        let verdict = if kind == "ORU" && (trigger == "R01" || trigger.is_empty()) {
-            self.report(&message, out)
+        if kind == "QRY" && trigger == "R02" {
+            self.answered += 1;
+            return out.push(Out::Send(Channel::Stream, nobody(&message, self.answered)));
+        }
+        let verdict = if kind == "ORU" && trigger == "R40" {
+            self.alarm(&message, out)
+        } else if kind == "ORU" && (trigger == "R01" || trigger.is_empty()) {
+            if laboratory::is_laboratory(&message) { self.laboratory(&message, out) } else { self.report(&message, out) }
         } else {
             let shown: String = header.field(9).chars().filter(|c| !c.is_control()).take(32).collect();
             let fault = Fault::field("MSH-9", format!("message type {shown:?} is not read"));
@@ -72,6 +81,44 @@ impl Oru {
         self.answered += 1;
         let answers = answers(message, verdict, self.profile.acknowledge, self.answered);
         out.extend(answers.into_iter().map(|answer| Out::Acknowledge(Channel::Stream, answer)));
+    }
+
+    fn alarm(&mut self, message: &Message<'_>, out: &mut Vec<Out>) -> Verdict {
+        let read = alarm::read(message);
+        if read.is_empty() {
+            let fault = Fault::field("OBX", "the alarm report names no event");
+            let text = fault.to_string();
+            out.push(Out::Fault(fault));
+            return Verdict::Error(text);
+        }
+        for one in read {
+            if one.active {
+                if self.alarms.begin(&one) {
+                    out.push(Out::Alarm(one));
+                }
+            } else {
+                // Told even where its beginning was not heard.
+                let ended = self.alarms.end(&one.id).unwrap_or(one);
+                out.push(Out::Alarm(ended));
+            }
+        }
+        Verdict::Accepted
+    }
+
+    fn laboratory(&mut self, message: &Message<'_>, out: &mut Vec<Out>) -> Verdict {
+        let header = message.header();
+        let (source, time, id) = (header.field(3), header.field(7), header.field(10));
+        if self.repeats.knows(source, time, id) {
+            return Verdict::Accepted;
+        }
+        let (reports, faults) = laboratory::read(message, &self.profile);
+        out.extend(reports.into_iter().map(Out::Laboratory));
+        let verdict = faults.first().map_or(Verdict::Accepted, |fault| Verdict::Error(fault.to_string()));
+        if verdict == Verdict::Accepted {
+            self.repeats.remember(source, time, id);
+        }
+        out.extend(faults.into_iter().map(Out::Fault));
+        verdict
     }
 
     fn report(&mut self, message: &Message<'_>, out: &mut Vec<Out>) -> Verdict {
@@ -169,6 +216,7 @@ impl Driver for Oru {
         match input {
             In::Connected | In::Disconnected => {
                 self.framer.reset();
+                self.alarms.clear();
                 self.told.clear();
                 self.clock_told = false;
             }

@@ -1,0 +1,145 @@
+//! What decoders of streams share: numerics at a fair pace, waves in blocks, lines of text, wall-clock times.
+
+use driver::scan::Step;
+use driver::{About, DecodeError, Fault, Out};
+use record::code::Code;
+use record::decimal::Decimal;
+use record::observation::{NoValue, Quality, Reading, WaveBlock};
+use record::time::Timestamp;
+use record::unit::Unit;
+
+/// Lets numerics through when they change and once a second: a device that repeats them sixty times a second says
+/// nothing new by it.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    last: Option<u64>,
+    count: u16,
+    every: u16,
+}
+
+impl Pace {
+    /// `every` frames make a second.
+    pub(crate) const fn new(every: u16) -> Self {
+        Self { last: None, count: 0, every }
+    }
+    /// Whether this frame's numerics are due; `key` holds every bit they depend on.
+    pub(crate) const fn due(&mut self, key: u64) -> bool {
+        self.count += 1;
+        let changed = match self.last {
+            Some(last) => last != key,
+            None => true,
+        };
+        if changed || self.count >= self.every {
+            self.last = Some(key);
+            self.count = 0;
+            return true;
+        }
+        false
+    }
+}
+
+/// Gathers samples of one wave into blocks, each all good or all bad.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    code: Code,
+    rate_hz: u16,
+    size: usize,
+    raw: Vec<i32>,
+    good: bool,
+}
+
+impl Gather {
+    /// Blocks of a quarter of a second.
+    pub(crate) const fn new(code: Code, rate_hz: u16) -> Self {
+        let quarter = rate_hz / 4;
+        Self { code, rate_hz, size: if quarter == 0 { 1 } else { quarter as usize }, raw: Vec::new(), good: true }
+    }
+    pub(crate) fn push(&mut self, sample: i32, good: bool, out: &mut Vec<Out>) {
+        if good != self.good {
+            self.flush(out);
+            self.good = good;
+        }
+        if self.raw.is_empty() {
+            self.raw.reserve_exact(self.size);
+        }
+        self.raw.push(sample);
+        if self.raw.len() >= self.size {
+            self.flush(out);
+        }
+    }
+    /// Gives what has been gathered: samples that came are not lost with the link.
+    pub(crate) fn flush(&mut self, out: &mut Vec<Out>) {
+        if !self.raw.is_empty() {
+            out.push(Out::Wave(WaveBlock {
+                code: self.code,
+                rate_hz: Decimal::whole(self.rate_hz.into()),
+                unit: Unit::One,
+                scale: Decimal::whole(1),
+                raw: std::mem::take(&mut self.raw),
+                good: self.good,
+                demo: false,
+            }));
+        }
+    }
+}
+
+/// A reading of a number or of none.
+pub(crate) fn reading(code: Code, value: Result<Decimal, NoValue>, unit: Unit, quality: Quality) -> Out {
+    Out::Reading(Reading { code, value, unit, quality, device_time: None, device_seq: None })
+}
+
+/// The line that begins here: its bytes without the end, and the step past it. Empty lines are taken without a word.
+pub(crate) fn line(rest: &[u8], limit: usize) -> Result<(&[u8], Step), Step> {
+    match rest.iter().take(limit).position(|byte| matches!(byte, b'\r' | b'\n')) {
+        Some(end) => Ok((rest.get(..end).unwrap_or_default(), Step::Take(end + 1))),
+        None if rest.len() >= limit => Err(Step::Skip(1)),
+        None => Err(Step::More),
+    }
+}
+
+/// A wall-clock time read as if it were UTC; `None` for what is no date. Two-digit years are of 1980 to 2079.
+pub(crate) fn wall(year: u16, month: u8, day: u8, [hour, minute, second]: [u8; 3]) -> Option<Timestamp> {
+    let year = match year {
+        0..80 => 2000 + year,
+        80..100 => 1900 + year,
+        _ => year,
+    };
+    let small = |part: u8| i8::try_from(part).ok();
+    let at =
+        jiff::civil::DateTime::new(i16::try_from(year).ok()?, small(month)?, small(day)?, small(hour)?, small(minute)?, small(second)?, 0)
+            .ok()?;
+    jiff::tz::Offset::UTC.to_timestamp(at).ok().map(|at| Timestamp(at.as_microsecond()))
+}
+
+/// `HH:MM:SS`.
+pub(crate) fn clock(text: &str) -> Option<[u8; 3]> {
+    let mut parts = text.split(':').map(|part| if part.len() == 2 { part.parse::<u8>().ok() } else { None });
+    let time = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(time)
+}
+
+/// Facts a device repeats, said when they change.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Vec<About>);
+
+impl Told {
+    /// Says a fact unless it was the last of its kind said.
+    pub(crate) fn say(&mut self, about: About, out: &mut Vec<Out>) {
+        let kind = std::mem::discriminant(&about);
+        // A clock is said once: what it says changes with every frame.
+        let known = |said: &About| std::mem::discriminant(said) == kind && (*said == about || matches!(about, About::Clock(_)));
+        if !self.0.iter().any(known) {
+            self.0.retain(|said| std::mem::discriminant(said) != kind);
+            self.0.push(about.clone());
+            out.push(Out::About(about));
+        }
+    }
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The fault of a line that is not of this protocol.
+pub(crate) fn foreign_line(length: usize) -> Out {
+    Out::Fault(Fault::new(DecodeError::Unframed, length))
+}
