@@ -19,7 +19,7 @@ pub mod network;
 pub mod serial;
 mod stream;
 
-use driver::profile::{Profile, ProfileError};
+use driver::profile::{Profile, ProfileError, split_quirks};
 use driver::{Channel, Driver, In, Out};
 use record::time::Monotonic;
 
@@ -39,10 +39,23 @@ pub enum Link {
     Udp(u16),
 }
 
+/// A way in which some models depart from their protocol, named behind its id: `ble.blood-pressure+beurer`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quirk {
+    /// Its name.
+    pub id: &'static str,
+    /// Known from one source only: a profile that uses it must be marked experimental.
+    pub experimental: bool,
+    /// What is different.
+    pub says: &'static str,
+}
+
 /// One protocol.
 pub struct ProtocolRow {
     /// Its public id.
     pub id: &'static str,
+    /// How models may depart from it.
+    pub quirks: &'static [Quirk],
     /// What carries it.
     pub link: Link,
     /// Where its main bytes arrive.
@@ -72,7 +85,7 @@ pub static PROTOCOLS: &[ProtocolRow] = &[
     network::hl7::PROTOCOL,
 ];
 
-/// A protocol id nobody knows.
+/// A protocol id nobody knows, or a quirk that its protocol does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown protocol {given:?}: expected one of {}", known())]
 pub struct UnknownProtocol {
@@ -81,15 +94,50 @@ pub struct UnknownProtocol {
 }
 
 fn known() -> String {
-    PROTOCOLS.iter().map(|row| row.id).collect::<Vec<_>>().join(", ")
+    let with_quirks = |row: &ProtocolRow| {
+        let quirks: String = row.quirks.iter().map(|quirk| format!("[+{}]", quirk.id)).collect();
+        format!("{}{quirks}", row.id)
+    };
+    PROTOCOLS.iter().map(with_quirks).collect::<Vec<_>>().join(", ")
 }
 
-/// The row of a protocol.
+/// The row of a protocol; `id` may end in the protocol's quirks.
 ///
 /// # Errors
-/// An id that is not in [`PROTOCOLS`].
+/// An id that is not in [`PROTOCOLS`], or a quirk that is not in its row.
 pub fn protocol(id: &str) -> Result<&'static ProtocolRow, UnknownProtocol> {
-    PROTOCOLS.iter().find(|row| row.id == id).ok_or_else(|| UnknownProtocol { given: id.chars().take(64).collect() })
+    let (base, mut quirks) = split_quirks(id);
+    let row = PROTOCOLS.iter().find(|row| row.id == base).filter(|row| quirks.all(|quirk| row.quirk(quirk).is_some()));
+    row.ok_or_else(|| UnknownProtocol { given: id.chars().take(64).collect() })
+}
+
+impl ProtocolRow {
+    /// The quirk of this name.
+    #[must_use]
+    pub fn quirk(&self, id: &str) -> Option<&'static Quirk> {
+        self.quirks.iter().find(|quirk| quirk.id == id)
+    }
+
+    fn check_quirks(&self, profile: &Profile) -> Result<(), String> {
+        for id in &profile.quirks {
+            let Some(quirk) = self.quirk(id) else {
+                let known: Vec<_> = self.quirks.iter().map(|quirk| quirk.id).collect();
+                return Err(format!("quirks: {} has no quirk {id:?}; it has [{}]", self.id, known.join(", ")));
+            };
+            if quirk.experimental {
+                experimental_only(profile).map_err(|why| format!("{why} (quirk {id})"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A [`ProtocolRow::check`] for what rests on a single source: its profiles must say so.
+///
+/// # Errors
+/// A profile not marked experimental.
+pub fn experimental_only(profile: &Profile) -> Result<(), String> {
+    if profile.experimental { Ok(()) } else { Err("experimental: must be true, because one source alone describes it".to_owned()) }
 }
 
 /// Reads a profile and checks that its protocol is known and has all it needs. For the profiles a site adds; `file`
@@ -103,7 +151,7 @@ pub fn profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
     if profile.measures.is_empty() && row.id != serial::astm::PROTOCOL.id {
         return Err(ProfileError::new(file, "measures: is empty; state at least one code the device measures"));
     }
-    (row.check)(&profile).map_err(|why| ProfileError::new(file, why))?;
+    row.check_quirks(&profile).and_then(|()| (row.check)(&profile)).map_err(|why| ProfileError::new(file, why))?;
     Ok(profile)
 }
 

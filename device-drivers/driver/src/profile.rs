@@ -22,8 +22,12 @@ pub struct Profile {
     pub maker: String,
     /// Its model name.
     pub model: String,
-    /// The protocol it speaks, with a quirk as a suffix: `ge.dri`, `ble.blood-pressure+beurer`.
+    /// The protocol it speaks, with its quirks as suffixes: `ge.dri`, `ble.blood-pressure+beurer`.
     pub protocol: String,
+    /// Ways in which the model departs from its protocol, each a row of that protocol's table of quirks. Those written as
+    /// suffixes of `protocol` are among them once the profile is read.
+    #[serde(default)]
+    pub quirks: Vec<String>,
     /// What the facts rest on.
     pub evidence: Evidence,
     /// Not yet seen against the real device: shown with a mark wherever its values are.
@@ -294,6 +298,7 @@ impl Profile {
         }
         let mut profile: Self = toml::from_str(text).map_err(|e| refuse(e.to_string().trim_end().to_owned()))?;
         profile.name = file.strip_suffix(".toml").unwrap_or(file).to_owned();
+        profile.name_quirks();
         profile.check().map_err(refuse)?;
         Ok(profile)
     }
@@ -301,11 +306,12 @@ impl Profile {
     /// The profile of a device of which nothing is known but its protocol: for decoding bytes by hand.
     #[must_use]
     pub fn bare(protocol: &str) -> Self {
-        Self {
+        let mut profile = Self {
             name: protocol.to_owned(),
             maker: String::new(),
             model: String::new(),
             protocol: protocol.to_owned(),
+            quirks: Vec::new(),
             evidence: Evidence::Spec,
             experimental: true,
             matching: Match::default(),
@@ -319,6 +325,29 @@ impl Profile {
             acknowledge: Acknowledge::AsAsked,
             absent: Vec::new(),
             measures: Vec::new(),
+        };
+        profile.name_quirks();
+        profile
+    }
+
+    /// The protocol without its quirks.
+    #[must_use]
+    pub fn base_protocol(&self) -> &str {
+        split_quirks(&self.protocol).0
+    }
+
+    /// Whether the model departs from its protocol in this way.
+    #[must_use]
+    pub fn has_quirk(&self, quirk: &str) -> bool {
+        self.quirks.iter().any(|own| own == quirk)
+    }
+
+    fn name_quirks(&mut self) {
+        let suffixes: Vec<String> = split_quirks(&self.protocol).1.map(str::to_owned).collect();
+        for quirk in suffixes {
+            if !self.has_quirk(&quirk) {
+                self.quirks.push(quirk);
+            }
         }
     }
 
@@ -364,6 +393,12 @@ impl Profile {
         }
         Ok(())
     }
+}
+
+/// A protocol id and the quirks written behind it: `ble.blood-pressure` and `beurer` of `ble.blood-pressure+beurer`.
+pub fn split_quirks(protocol: &str) -> (&str, impl Iterator<Item = &str>) {
+    let mut parts = protocol.split('+');
+    (parts.next().unwrap_or_default(), parts)
 }
 
 /// Decimals are written as text, so that `-99.9` stays what it is.
@@ -418,6 +453,15 @@ measures = [{ code = "spo2", unit = "%", low = 35, high = 100 }]
             let error = Profile::parse("acme-ox1.toml", &PAGE.replacen(from, to, 1)).expect_err(to).to_string();
             assert!(error.starts_with("acme-ox1.toml: ") && error.contains(names), "{error}");
         }
+    }
+
+    #[test]
+    fn a_quirk_is_named_as_a_suffix_or_in_its_own_key_and_once() {
+        let page = PAGE.replace("\"ble.plx-continuous\"", "\"ble.plx-continuous+odd\"\nquirks = [\"odd\", \"late\"]");
+        let profile = Profile::parse("acme-ox1.toml", &page).expect("profile");
+        assert_eq!((profile.base_protocol(), &profile.quirks[..]), ("ble.plx-continuous", &["odd".to_owned(), "late".to_owned()][..]));
+        let bare = Profile::bare("ble.plx-continuous+odd");
+        assert!(bare.has_quirk("odd") && !bare.has_quirk("late"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ const MEASUREMENT: Channel = Channel::assigned(0x2A37);
 
 pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "ble.heart-rate",
+    quirks: &[],
     link: Link::Ble,
     channel: MEASUREMENT,
     make: |_| Box::new(HeartRate),

@@ -18,6 +18,7 @@ const CONTINUOUS_MEASUREMENT: Channel = Channel::assigned(0x2A5F);
 
 pub(crate) const SPOT: ProtocolRow = ProtocolRow {
     id: "ble.plx-spot",
+    quirks: &[],
     link: Link::Ble,
     channel: SPOT_CHECK,
     make: |profile| Box::new(Plx { profile: profile.clone() }),
@@ -27,6 +28,7 @@ pub(crate) const SPOT: ProtocolRow = ProtocolRow {
 
 pub(crate) const CONTINUOUS: ProtocolRow = ProtocolRow {
     id: "ble.plx-continuous",
+    quirks: &[],
     link: Link::Ble,
     channel: CONTINUOUS_MEASUREMENT,
     make: |profile| Box::new(Plx { profile: profile.clone() }),

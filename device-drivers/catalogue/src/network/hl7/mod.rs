@@ -24,6 +24,7 @@ pub const MESSAGE_LEN_MAX: usize = 1024 * 1024;
 
 pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "hl7.oru",
+    quirks: &[],
     link: Link::TcpListener,
     channel: Channel::Stream,
     make: |profile| Box::new(oru::Oru::new(profile)),

@@ -20,6 +20,7 @@ use driver::{About, Channel, DecodeError, Driver, Fault, In, Out};
 
 pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "ge.dri",
+    quirks: &[],
     link: Link::Serial,
     channel: Channel::Stream,
     make: |profile| Box::new(GeDri::new(profile)),
