@@ -80,9 +80,13 @@ pub static PROTOCOLS: &[ProtocolRow] = &[
     serial::nonin::DF7,
     serial::masimo::PROTOCOL,
     serial::nellcor::PROTOCOL,
+    serial::medibus::PROTOCOL,
     serial::ge_dri::PROTOCOL,
     serial::astm::PROTOCOL,
     network::hl7::PROTOCOL,
+    network::mindray::PROTOCOL,
+    network::intellivue::UDP,
+    network::intellivue::SERIAL,
 ];
 
 /// A protocol id nobody knows, or a quirk that its protocol does not have.

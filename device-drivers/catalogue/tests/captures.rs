@@ -5,7 +5,7 @@ mod support;
 
 use catalogue::profiles;
 use driver::profile::Profile;
-use driver::{Channel, In, Out};
+use driver::{About, Channel, In, Out};
 use record::code::Code;
 use record::decimal::Decimal;
 use record::laboratory::{LabKind, LabValue};
@@ -100,6 +100,11 @@ fn a_capture_says_nothing_that_its_profile_does_not_claim() {
     let captures = [
         ("ge-b40-dri", files(&folder.join("ge-dri"), &["raw", "bin"])),
         ("ge-b40-hl7", vec![folder.join("hl7-monitor/ge-b40-26.hl7")]),
+        (
+            "mindray-beneview",
+            ["periodic-204", "aperiodic-503-nibp"].map(|name| folder.join(format!("hl7-monitor/mindray-231-{name}.hl7"))).to_vec(),
+        ),
+        ("philips-intellivue", vec![folder.join("intellivue/enumeration_replies.hex")]),
         ("ihe-pcd01", vec![folder.join("hl7-monitor/pcd01-nibp-26.hl7")]),
     ];
     for (name, files) in captures {
@@ -156,4 +161,48 @@ fn every_hl7_analyser_message_gives_its_results() {
         assert!(!results(&out).is_empty() && faults(&out).is_empty(), "{}: {:?}", file.display(), faults(&out));
         assert!(readings(&out).is_empty(), "a laboratory's result is no vital sign");
     }
+}
+
+#[test]
+fn a_captured_intellivue_session_gives_its_demonstration_values() {
+    let Some(out) = decode("intellivue", "enumeration_replies.hex", "philips.intellivue") else { return };
+    for (code, want) in [
+        (Code::HEART_RATE, "60"),
+        (Code::RESPIRATORY_RATE, "15"),
+        (Code::SPO2, "95"),
+        (Code::PULSE_RATE, "60"),
+        (Code::NIBP_SYSTOLIC, "120"),
+        (Code::NIBP_DIASTOLIC, "80"),
+        (Code::NIBP_MEAN, "90"),
+        (Code::ABP_SYSTOLIC, "120"),
+        (Code::ABP_DIASTOLIC, "70"),
+        (Code::ABP_MEAN, "91"),
+    ] {
+        let shown = value(&out, code).and_then(|text| text.parse::<f64>().ok());
+        assert_eq!(shown, want.parse().ok(), "{}", code.key());
+    }
+    assert!(readings(&out).iter().all(|r| r.value.is_err() || r.status() == "demo"), "the monitor was in demonstration");
+    assert!(faults(&out).is_empty(), "{:?}", faults(&out));
+    assert!(
+        out.contains(&Out::About(About::Model("M8000".to_owned()))) && out.contains(&Out::About(About::Location("LeTemple_1".to_owned())))
+    );
+    let created = out.iter().filter(|o| matches!(o, Out::Send(..))).count();
+    assert_eq!(created, 1, "the report of itself is confirmed and nothing else is said");
+    let waves: Vec<_> = out.iter().filter_map(|o| if let Out::Wave(w) = o { Some(w) } else { None }).collect();
+    let abp = waves.iter().find(|w| w.code == Code::ABP_WAVE).expect("ABP");
+    assert_eq!((abp.rate_hz, abp.unit, abp.demo), (Decimal::whole(125), Unit::MmHg, true));
+    assert!(abp.raw.iter().all(|raw| (-40_000..=520_000).contains(raw)), "{:?}", abp.raw);
+}
+
+#[test]
+fn mindray_messages_give_their_numbers() {
+    let Some(out) = decode("hl7-monitor", "mindray-231-periodic-204.hl7", "mindray.231") else { return };
+    assert_eq!((value(&out, Code::HEART_RATE).as_deref(), value(&out, Code::ST_I).as_deref()), (Some("60"), Some("not-measured")));
+    let out = decode("hl7-monitor", "mindray-231-aperiodic-503-nibp.hl7", "mindray.231").expect("data");
+    for (code, want) in [(Code::NIBP_SYSTOLIC, "120"), (Code::NIBP_DIASTOLIC, "80"), (Code::NIBP_MEAN, "93")] {
+        assert_eq!(value(&out, code).as_deref(), Some(want));
+    }
+    assert!(faults(&out).is_empty());
+    let out = decode("hl7-monitor", "mindray-231-patient-103.hl7", "mindray.231").expect("data");
+    assert!(matches!(&out[..], [Out::About(About::Location(_))]), "{out:?}");
 }

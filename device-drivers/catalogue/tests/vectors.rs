@@ -89,3 +89,35 @@ fn finger_oximeter_vectors_decode_as_their_source_says() {
         }
     }
 }
+
+#[test]
+fn medibus_vectors_hold_their_sums_and_give_their_values() {
+    for (bytes, want) in of("medibus") {
+        let out = catalogue::decode("draeger.medibus", &bytes).expect("known");
+        assert_eq!(faults(&out).is_empty(), want["sum_ok"] == true, "{}: {:?}", hex::encode(&bytes), faults(&out));
+        for (code, name) in [(Code::SPO2, "EB"), (Code::PULSE_RATE, "E1")] {
+            let stated = want["data"][name].as_str().map(|text| text.trim().to_owned());
+            assert_eq!(value(&out, code), stated);
+        }
+        let mut changed = bytes;
+        changed[1] ^= 1;
+        assert!(!faults(&catalogue::decode("draeger.medibus", &changed).expect("known")).is_empty(), "a changed byte is noticed");
+    }
+}
+
+#[test]
+fn the_serial_frame_of_an_intellivue_holds_its_check() {
+    use catalogue::network::intellivue::serial::fcs;
+    for (bytes, want) in of("iv_fcs") {
+        let mut content: Vec<u8> = Vec::new();
+        let mut escaped = false;
+        for byte in &bytes[1..bytes.len() - 1] {
+            match (*byte, escaped) {
+                (0x7D, false) => escaped = true,
+                (byte, _) => content.push(if std::mem::take(&mut escaped) { byte ^ 0x20 } else { byte }),
+            }
+        }
+        let (content, check) = content.split_at(content.len() - 2);
+        assert_eq!(fcs(content).to_le_bytes() == check, want["fcs_ok"] == true);
+    }
+}

@@ -23,6 +23,10 @@ pub enum Command {
     SensorOn(Option<String>),
     /// `garbage [name]`: send nonsense once.
     Garbage(Option<String>),
+    /// `corrupt [name]`: one byte of what is sent next is wrong.
+    Corrupt(Option<String>),
+    /// `truncate [name]`: the second half of what is sent next is missing.
+    Truncate(Option<String>),
     /// `course stable|deteriorating|improving`.
     Course(Course),
     /// `adapter off|on|remove|add` (Bluetooth).
@@ -65,6 +69,8 @@ impl Command {
             ("sensor-off", _) => Self::SensorOff(name),
             ("sensor-on", _) => Self::SensorOn(name),
             ("garbage", _) => Self::Garbage(name),
+            ("corrupt", _) => Self::Corrupt(name),
+            ("truncate", _) => Self::Truncate(name),
             ("course", Some(course)) => Self::Course(Course::from_str(course, true).map_err(|_| line.to_owned())?),
             ("adapter", Some("off")) => Self::Adapter(Adapter::Off),
             ("adapter", Some("on")) => Self::Adapter(Adapter::On),

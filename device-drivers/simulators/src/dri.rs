@@ -2,17 +2,17 @@
 //! displayed values at the interval requested, waves until stopped.
 
 mod frame;
-mod port;
 mod record;
 mod request;
 
 use crate::clock;
 use crate::control::Command;
 use crate::physiology::{Patient, Vitals};
+use crate::port::{self, Port};
 use crate::ready::say;
 use crate::waves::Wave;
 use anyhow::Result;
-use port::Port;
+use frame::Opener;
 use record::Page;
 use request::Request;
 use serde_json::json;
@@ -59,6 +59,7 @@ pub async fn run(options: Options, mut patient: Patient, mut commands: mpsc::Rec
     let vitals = patient.advance(0.0);
     let (ecg, pleth, asked) = (Wave::ecg(), Wave::pleth(), Asked::default());
     let mut monitor = Monitor { patient, vitals, ecg, pleth, asked, number: 0, sensor_on: true, silent: false };
+    let mut opener = Opener::default();
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -73,14 +74,18 @@ pub async fn run(options: Options, mut patient: Patient, mut commands: mpsc::Rec
                 }
             }
             heard = port::read(&mut port) => {
-                let answers: Vec<u8> = heard.iter().flat_map(|request| monitor.answer(request)).collect();
+                let requests: Vec<Request> = opener.push(&heard).iter().filter_map(|record| request::parse(record)).collect();
+                let answers: Vec<u8> = requests.iter().flat_map(|request| monitor.answer(request)).collect();
                 if let Some(port) = &mut port {
                     port.write(&answers).await;
                 }
             }
             command = commands.recv() => match command {
                 None | Some(Command::Quit) => break,
-                Some(Command::Unplug(_)) => port = None,
+                Some(Command::Unplug(_)) => {
+                    port = None;
+                    opener = Opener::default();
+                }
                 Some(Command::Plug(_)) if port.is_none() => port = Some(Port::open(&options.link)?),
                 Some(Command::Garbage(_)) => {
                     let noise = monitor.patient.noise(64);

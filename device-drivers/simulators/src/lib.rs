@@ -2,6 +2,7 @@
 //!
 //!     physiology ──▶ vitals, waves ──┬─▶ dri   a GE monitor on a pseudo-terminal
 //!     control (stdin) ───────────────┼─▶ mllp  an IHE PCD-01 monitor, as a TCP client
+//!                                    ├─▶ wire  oximeters, a ventilator, an analyser, monitors: serial, TCP, UDP
 //!                                    └─▶ ble   a heart-rate strap and an oximeter behind a fake `org.bluez`
 //!
 //! Always: a seed gives the same patient; devices behave as the protocol says, faults included, on command.
@@ -14,5 +15,7 @@ pub mod control;
 pub mod dri;
 pub mod mllp;
 pub mod physiology;
+pub mod port;
 pub mod ready;
 pub mod waves;
+pub mod wire;

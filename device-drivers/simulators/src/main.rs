@@ -3,10 +3,11 @@
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use simulators::physiology::{Course, Patient};
-use simulators::{ble, control, dri, mllp};
+use simulators::{ble, control, dri, mllp, wire};
 
 /// Simulated medical devices that speak real protocols. Commands are read from stdin, one a line: `unplug [name]`,
 /// `plug [name]`, `silence [name]`, `speak [name]`, `sensor-off [name]`, `sensor-on [name]`, `garbage [name]`,
+/// `corrupt [name]`, `truncate [name]`,
 /// `course stable|deteriorating|improving`, `adapter off|on|remove|add`, `service restart`, `bus restart`, `quit`.
 #[derive(Parser)]
 struct Cli {
@@ -37,6 +38,8 @@ enum Device {
     Dri(dri::Options),
     /// A bedside monitor that sends HL7 v2 (IHE PCD-01) to a listener.
     Mllp(mllp::Options),
+    /// Any other device, by its protocol, on a pseudo-terminal, a TCP port or a UDP port of its own.
+    Wire(wire::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -48,6 +51,7 @@ async fn main() -> Result<()> {
     match device {
         Device::Ble(options) => ble::run(options, common.seed, patient, commands).await,
         Device::Dri(options) => dri::run(options, patient, commands).await,
+        Device::Wire(options) => wire::run(options, patient, commands).await,
         Device::Mllp(options) => mllp::run(options, common.seed, patient, commands).await,
     }
 }

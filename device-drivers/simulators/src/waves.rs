@@ -31,6 +31,12 @@ impl Wave {
         Self { bumps: PLETH, rate_hz: 100.0, offset: -80.0, phase: 1.0 - PLETH_DELAY }
     }
 
+    /// Plethysmogram at another rate.
+    #[must_use]
+    pub fn pleth_at(rate_hz: f64) -> Self {
+        Self { rate_hz, ..Self::pleth() }
+    }
+
     /// The next `count` samples at this heart rate.
     pub fn next(&mut self, count: usize, heart_rate: f64) -> Vec<i16> {
         (0..count).map(|_| self.sample(heart_rate)).collect()

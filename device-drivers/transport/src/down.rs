@@ -60,6 +60,14 @@ pub enum Down {
     /// The other end closed its connection.
     #[error("the other end closed the connection")]
     PeerClosed,
+    /// A monitor's address does not answer.
+    #[error("cannot reach {address}: {why}")]
+    Unreachable {
+        /// The configured address.
+        address: SocketAddr,
+        /// The system's words.
+        why: String,
+    },
     /// The address to listen on is in use or not ours.
     #[error("cannot listen on {address}: {why}")]
     AddressRefused {
@@ -138,6 +146,7 @@ impl Down {
             Self::WriteRefused { .. } => "Check that the device matches its profile.",
             Self::NotTaken => "The appliance is overloaded: check its disk and processor load.",
             Self::PeerClosed => "Wait for the monitor to connect again, or check its export settings.",
+            Self::Unreachable { .. } => "Check that the monitor is on, its network cable is in, and its address in the settings.",
             Self::AddressRefused { .. } => "Choose a free port and an address of this machine in the settings.",
             Self::AdapterMissing(Missing::Bus | Missing::Service) => "Start the Bluetooth service (bluetoothd) on this machine.",
             Self::AdapterMissing(Missing::Adapter) => "Plug a Bluetooth adapter in.",

@@ -1,4 +1,5 @@
-//! The hands on device links: Bluetooth, serial ports, sockets that monitors connect to, and recordings of any of them.
+//! The hands on device links: Bluetooth, serial ports, sockets that monitors connect to or wait on, and recordings of any of
+//! them.
 //!
 //!     open(spec) ──▶ one supervised task a link ──▶ Stamped { at, link, event }   (one bounded queue for all links)
 //!     send(link, channel, bytes) ──▶ that link      Connected · Bytes · Disconnected { reason: Down }
@@ -18,6 +19,7 @@ mod event;
 pub mod limits;
 mod links;
 mod mllp;
+mod network;
 mod outbox;
 mod replay;
 mod serial;
@@ -29,7 +31,7 @@ pub use ble::Seen;
 pub use down::{Down, Missing};
 pub use event::{Identity, LinkEvent, LinkId, Stamped};
 pub use links::NotSent;
-pub use spec::{BleMatch, BleSpec, Feed, FeedMode, MllpListenSpec, Pace, ReplaySpec, SerialSpec, Spec};
+pub use spec::{BleMatch, BleSpec, DialSpec, Feed, FeedMode, MllpListenSpec, Pace, ReplaySpec, SerialSpec, Spec};
 pub use tokio_serial::{DataBits, FlowControl, Parity, StopBits};
 
 use ble::{BleLink, Radio};
@@ -63,6 +65,8 @@ impl Transport {
             Spec::Ble(spec) => self.links.start(|_| BleLink::new(spec, self.radio())),
             Spec::Serial(spec) => self.links.start(|_| serial::SerialLink(spec)),
             Spec::Mllp(spec) => self.links.start(|at| mllp::Listener::new(spec, self.links.clone(), at)),
+            Spec::Tcp(spec) => self.links.start(|_| network::TcpLink(spec)),
+            Spec::Udp(spec) => self.links.start(|_| network::UdpLink(spec)),
             Spec::Replay(spec) => self.links.start(|_| replay::Replay(spec)),
         }
     }

@@ -18,6 +18,10 @@ pub const RETRY_MIN: Duration = Duration::from_millis(250);
 pub const RETRY_MAX: Duration = Duration::from_secs(3);
 /// A session that lasted this long starts the backoff afresh.
 pub const SETTLED: Duration = Duration::from_secs(10);
+/// How long a TCP connect may take.
+pub const TCP_CONNECT_WAIT: Duration = Duration::from_secs(3);
+/// The largest datagram there is.
+pub const DATAGRAM_BYTES: usize = 65_536;
 /// How long a Bluetooth connect may take; others wait their turn meanwhile.
 pub const BLE_CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// How long any other question to the Bluetooth service may take.

@@ -14,6 +14,10 @@ pub enum Spec {
     Serial(SerialSpec),
     /// A socket that monitors connect to; each connection becomes a link of its own.
     Mllp(MllpListenSpec),
+    /// A monitor's TCP server.
+    Tcp(DialSpec),
+    /// A monitor's UDP port.
+    Udp(DialSpec),
     /// A recording.
     Replay(ReplaySpec),
 }
@@ -88,6 +92,15 @@ pub struct MllpListenSpec {
     pub connections_max: usize,
     /// How long a connection may say nothing before it is closed.
     pub idle: Duration,
+}
+
+/// A monitor that waits for us.
+#[derive(Clone, Copy, Debug)]
+pub struct DialSpec {
+    /// Its address.
+    pub address: SocketAddr,
+    /// How long it may say nothing.
+    pub silence: Option<Duration>,
 }
 
 /// A recording in the format of [`crate::capture`].

@@ -122,7 +122,8 @@ pub struct Device {
     /// Where it connects to us.
     #[serde(default)]
     pub listen: Option<SocketAddr>,
-    /// Its Bluetooth address; without one the profile's match decides.
+    /// Its Bluetooth address; without one the profile's match decides. For a monitor on the network that waits for us its IP
+    /// address, with a port where it is not the protocol's own.
     #[serde(default)]
     pub address: Option<String>,
 }

@@ -6,8 +6,9 @@ use catalogue::Link;
 use driver::profile::{self, Profile};
 use edge_core::DeviceSetting;
 use record::id::{DeviceId, ReplicaId};
+use std::net::SocketAddr;
 use std::time::Duration;
-use transport::{BleMatch, BleSpec, DataBits, Feed, FeedMode, FlowControl, MllpListenSpec, Parity, SerialSpec, Spec, StopBits};
+use transport::{BleMatch, BleSpec, DataBits, DialSpec, Feed, FeedMode, FlowControl, MllpListenSpec, Parity, SerialSpec, Spec, StopBits};
 
 /// Silence after which a device counts as gone, where its profile states none.
 const SILENCE: Duration = Duration::from_secs(8);
@@ -56,6 +57,8 @@ fn one(device: &Device, profiles: &[Profile]) -> anyhow::Result<Attached> {
             connections_max: CONNECTIONS_MAX,
             idle: silence(profile).unwrap_or(SILENCE),
         }),
+        Link::TcpClient(port) => Spec::Tcp(dial(device, profile, port)?),
+        Link::Udp(port) => Spec::Udp(dial(device, profile, port)?),
     };
     let name = device.name.clone().unwrap_or_else(|| format!("{} {}", profile.maker, profile.model));
     Ok(Attached { setting: DeviceSetting { id: device.id.clone(), name, profile: profile.clone(), bed: device.bed.clone() }, spec })
@@ -104,6 +107,13 @@ fn ble(device: &Device, profile: &Profile) -> BleSpec {
         },
     };
     BleSpec { matches, feeds: profile.feed.iter().map(feed).collect(), silence: silence(profile) }
+}
+
+fn dial(device: &Device, profile: &Profile, port: u16) -> anyhow::Result<DialSpec> {
+    let said = device.address.as_deref().context("address: the monitor's IP address, such as 10.0.0.7")?;
+    let address = said.parse().or_else(|_| said.parse().map(|host| SocketAddr::new(host, port)));
+    let address = address.with_context(|| format!("address: {said:?} is neither an IP address nor one with a port"))?;
+    Ok(DialSpec { address, silence: Some(silence(profile).unwrap_or(SILENCE)) })
 }
 
 fn serial(device: &Device, profile: &Profile) -> anyhow::Result<SerialSpec> {

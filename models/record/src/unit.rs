@@ -68,6 +68,10 @@ units! {
     Ohm "Ohm" "Ω" Some(266_432);
     /// No dimension.
     One "1" "" Some(262_656);
+    /// Millibar.
+    Millibar "mbar" "mbar" None;
+    /// Litre.
+    Litre "L" "L" None;
     /// A score.
     Score "{score}" "" None;
 }

@@ -19,6 +19,7 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "contec.cms50-new",
     link: Link::Serial,
     channel: Channel::Stream,
+    quirks: &[],
     make: |_| Box::new(ContecNew::new()),
     check: super::needs_line,
     as_sent: as_is,

@@ -19,7 +19,7 @@ pub(crate) const CONTEC_OLD: ProtocolRow = row("contec.cms50-old", |_| Box::new(
 pub(crate) const BCI: ProtocolRow = row("bci.oximeter", |_| Box::new(FiveByte::new(Kind::Bci)));
 
 const fn row(id: &'static str, make: fn(&Profile) -> Box<dyn Driver>) -> ProtocolRow {
-    ProtocolRow { id, link: Link::Serial, channel: Channel::Stream, make, check: super::needs_line, as_sent: as_is }
+    ProtocolRow { id, link: Link::Serial, channel: Channel::Stream, quirks: &[], make, check: super::needs_line, as_sent: as_is }
 }
 
 const FRAME_LEN: usize = 5;

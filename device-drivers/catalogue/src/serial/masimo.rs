@@ -24,6 +24,7 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "masimo.ascii",
     link: Link::Serial,
     channel: Channel::Stream,
+    quirks: &[],
     make: |profile| Box::new(Masimo::new(profile)),
     check: super::needs_line,
     as_sent: crate::ended_line,

@@ -5,6 +5,7 @@ pub mod contec_new;
 pub mod five_byte;
 pub mod ge_dri;
 pub mod masimo;
+pub mod medibus;
 pub mod nellcor;
 pub mod nonin;
 

@@ -25,6 +25,7 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "nellcor.ascii",
     link: Link::Serial,
     channel: Channel::Stream,
+    quirks: &[],
     make: |profile| Box::new(Nellcor::new(profile)),
     check: super::needs_line,
     as_sent: crate::ended_line,

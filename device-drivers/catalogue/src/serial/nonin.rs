@@ -20,7 +20,7 @@ pub(crate) const DF2: ProtocolRow = row("nonin.df2", |_| Box::new(Nonin::new(For
 pub(crate) const DF7: ProtocolRow = row("nonin.df7", |_| Box::new(Nonin::new(Format::Seven)));
 
 const fn row(id: &'static str, make: fn(&Profile) -> Box<dyn Driver>) -> ProtocolRow {
-    ProtocolRow { id, link: Link::Serial, channel: Channel::Stream, make, check: super::needs_line, as_sent: as_is }
+    ProtocolRow { id, link: Link::Serial, channel: Channel::Stream, quirks: &[], make, check: super::needs_line, as_sent: as_is }
 }
 
 const FRAME_LEN: usize = 5;

@@ -18,6 +18,13 @@ pub fn frame(row: &ProtocolRow) -> Vec<u8> {
               OBX|2|NM|150021^MDC_PRESS_BLD_NONINV_SYS^MDC|1.1|120|266016^MDC_DIM_MMHG^MDC|||||R\r",
         ),
         "astm.lis2" => b"\x04\x05\x021H|\\^&|||A^1\rO|1|S1||^^^CBC\rR|1|^^^WBC|6.2|10^3/uL|4-10|N||F\rL|1\r\x0346\r\n\x04".to_vec(),
+        "mindray.231" => mllp(
+            b"MSH|^~\\&|||||||ORU^R01|204|P|2.3.1|\rOBX||NM|101^HR|2101|60||||||F\rOBX||NM|160^SpO2|2102|-100||||||F\r\
+              OBX||NM|170^Sys|2105|120||||||F||APERIODIC|20070106191915\r",
+        ),
+        "philips.intellivue" => intellivue(),
+        "philips.intellivue-serial" => catalogue::network::intellivue::serial::framed(&intellivue()),
+        "draeger.medibus" => hex!("0124454220393820453120373020 37410d").to_vec(),
         "contec.cms50-old" | "bci.oximeter" => hex!("c6320b4a61").repeat(8),
         "contec.cms50-new" => hex!("01 80 88 C0 83 C8 E1 FF 80").repeat(8),
         "nonin.df2" => nonin(|status, value| [1, status, 100, value]),
@@ -64,4 +71,19 @@ fn nonin(four: fn(u8, u8) -> [u8; 4]) -> Vec<u8> {
         stream.push(four.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
     }
     stream
+}
+
+/// One extended-poll answer: a heart rate in an alarm state, and a cuff's three values with their time.
+fn intellivue() -> Vec<u8> {
+    let counted = |bytes: &[u8]| [&u16::try_from(bytes.len()).expect("length").to_be_bytes(), bytes].concat();
+    let rate = hex!("0950 000A 4182 0002 0AA0 0000003C");
+    let cuff =
+        hex!("094B 0022 0003 001E 4A05 0000 0F20 00000078 4A06 0000 0F20 00000050 4A07 0000 0F20 0000005A 0990 0008 2017110414450000");
+    let objects = [&hex!("0001 0001")[..], &counted(&rate), &hex!("0002 0002"), &counted(&cuff)].concat();
+    let context = [&hex!("0000 0002")[..], &counted(&objects)].concat();
+    let list = [&hex!("0001")[..], &counted(&context)].concat();
+    let answer = [&hex!("0001 0000 0D617300 FFFFFFFFFFFFFFFF 0001 0006 0000")[..], &list].concat();
+    let action = [&hex!("0021 0000 0000 F13B")[..], &counted(&answer)].concat();
+    let result = [&hex!("0001 0007")[..], &counted(&action)].concat();
+    [&hex!("E1000002 0002")[..], &counted(&result)].concat()
 }

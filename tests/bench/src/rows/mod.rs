@@ -2,6 +2,7 @@
 
 mod agent;
 mod backfill;
+mod decode;
 mod disk_numerics;
 mod disk_real;
 mod ingest;
@@ -64,6 +65,7 @@ pub const WORKS: &[Work] = &[
     Work { name: "sync-week", run: sync_week::run },
     Work { name: "sync-idle", run: sync_quiet::idle },
     Work { name: "sync-one-document", run: sync_quiet::one_document },
+    Work { name: "decode", run: decode::run },
     Work { name: "agent", run: agent::run },
 ];
 

@@ -33,7 +33,7 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
 };
 
 /// A file may hold bare messages: each begins with `MSH` at the start of a line.
-fn as_sent(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn as_sent(bytes: &[u8]) -> Vec<u8> {
     if bytes.contains(&0x0B) {
         return bytes.to_vec();
     }

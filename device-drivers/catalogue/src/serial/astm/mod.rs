@@ -21,6 +21,7 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "astm.lis2",
     link: Link::Serial,
     channel: Channel::Stream,
+    quirks: &[],
     make: |profile| Box::new(Astm::new(profile)),
     check: super::needs_line,
     as_sent: link::framed_if_text,

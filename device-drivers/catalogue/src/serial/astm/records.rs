@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn control_material_is_told_from_patients() {
         let kind = |head: &str, order: &str| report(&[head, order, "R|1|^^^GLU|5.0|mmol/L", "L|1"]).kind;
-        assert_eq!(kind(HEAD, "O|1|S1||^^^GLU||||||||Q"), LabKind::Control, "field numbers count the record's letter");
-        assert_eq!(kind(HEAD, "O|1|S1||^^^GLU||||||||N"), LabKind::Patient);
+        assert_eq!(kind(HEAD, "O|1|S1||^^^GLU|||||||Q"), LabKind::Control, "field numbers count the record's letter");
+        assert_eq!(kind(HEAD, "O|1|S1||^^^GLU|||||||N"), LabKind::Patient);
         assert_eq!(kind(&HEAD.replace("|P|1", "|Q|1"), "O|1|S1||^^^GLU"), LabKind::Control);
         assert_eq!(kind(&HEAD.replace("|P|1", "|T|1"), "O|1|S1||^^^GLU"), LabKind::Demo);
         let report = report(&[HEAD, "Q|1|GLUCOSE^LOT1^LOW|58.2|mg/dL|20250115061000|N", "L|1"]);

@@ -3,8 +3,9 @@
 //! The monitor sends only what it was asked for, so this driver asks: displayed values at the profile's interval and
 //! the profile's waves, again whenever they stop. It changes nothing on the monitor.
 //!
-//! Read in this order: [`record`] (frame and header), [`numerics`], [`waves`], [`requests`].
+//! Read in this order: [`record`] (frame and header), [`numerics`], [`waves`], [`alarms`], [`requests`].
 
+pub mod alarms;
 pub mod numerics;
 pub mod record;
 pub mod requests;
@@ -12,15 +13,16 @@ pub mod waves;
 
 use self::numerics::Numerics;
 use self::record::{Main, Record};
-use crate::{Link, ProtocolRow};
+use crate::{Link, ProtocolRow, Quirk};
 use ::record::time::{Monotonic, Timestamp};
+use driver::alarm::AlarmList;
 use driver::frame::{FlagFramer, Framed};
 use driver::profile::Profile;
 use driver::{About, Channel, DecodeError, Driver, Fault, In, Out};
 
 pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     id: "ge.dri",
-    quirks: &[],
+    quirks: &[Quirk { id: ALARMS, experimental: false, says: "asks for alarm texts, which CARESCAPE monitors send" }],
     link: Link::Serial,
     channel: Channel::Stream,
     make: |profile| Box::new(GeDri::new(profile)),
@@ -28,6 +30,8 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
     as_sent: record::framed_if_bare,
 };
 
+/// The quirk of monitors that tell their alarms.
+const ALARMS: &str = "alarms";
 /// The longest frame read: a record states its length in 15 bits and carries one checksum byte.
 const FRAME_LEN_MAX: usize = i16::MAX as usize + 1;
 /// How often the driver looks whether the monitor still sends. The monitor ignores requests closer than 5 s.
@@ -41,6 +45,7 @@ struct GeDri {
     profile: Profile,
     framer: FlagFramer,
     numerics: Numerics,
+    alarms: AlarmList,
     connected: bool,
     /// When displayed values last came or were asked for.
     numerics_at: Monotonic,
@@ -55,6 +60,7 @@ impl GeDri {
             profile: profile.clone(),
             framer: FlagFramer::new(FRAME_LEN_MAX),
             numerics: Numerics::default(),
+            alarms: AlarmList::default(),
             connected: false,
             numerics_at: Monotonic::default(),
             waves_at: Monotonic::default(),
@@ -84,7 +90,8 @@ impl GeDri {
                 self.waves_at = now;
                 waves::read(&record, &mut out);
             }
-            // Alarm texts, network and event records are not charted.
+            Main::Alarm => alarms::read(&record, &mut self.alarms, &mut out),
+            // Network and event records are not charted.
             Main::Other(_) => {}
         }
         out
@@ -105,6 +112,7 @@ impl GeDri {
     fn reset(&mut self, connected: bool) {
         self.framer.reset();
         self.numerics = Numerics::default();
+        self.alarms.clear();
         self.connected = connected;
         self.clock_told = false;
     }
@@ -118,6 +126,9 @@ impl Driver for GeDri {
                 self.reset(true);
                 self.ask_for_numerics(now, &mut out);
                 self.ask_for_waves(now, &mut out);
+                if self.profile.has_quirk(ALARMS) {
+                    out.push(Out::Send(Channel::Stream, alarms::request()));
+                }
                 out.push(Out::WakeAt(now.plus_micros(LOOK_EVERY_US)));
             }
             In::Bytes(_, bytes) => {

@@ -3,8 +3,7 @@
 //! A heart rate that the monitor took from pressure or pleth is left to the group it came from, which sends it under
 //! its own code, and the ECG's own rate is charted: so every rate's code says its source. One body temperature is
 //! charted, of the first probe that is in a body; skin, surface, airway and room are not body temperatures.
-//! Not charted: unlabelled and peripheral pressure channels, gases but CO₂ and O₂, ventilation, relaxation, cardiac
-//! output.
+//! Not charted: unlabelled and peripheral pressure channels, gases but CO₂ and O₂, relaxation, cardiac output.
 
 use super::record::{Record, i16_at, u16_at};
 use ::record::code::Code;
@@ -26,6 +25,7 @@ const TEMPERATURES_AT: [usize; 4] = [90, 98, 106, 114];
 const SPO2_AT: usize = 122;
 const CO2_AT: usize = 136;
 const O2_AT: usize = 150;
+const FLOW_AT: usize = 182;
 /// Rate by ECG alone; a group without status and label.
 const ECG_RATE_AT: usize = 230;
 
@@ -71,8 +71,26 @@ impl Numerics {
         if o2.exists() {
             readings.push(o2.reading(Code::FI_O2, 1, -2, Unit::Percent)?);
         }
+        ventilation(&Group::at(bytes, FLOW_AT)?, &mut readings)?;
         Ok(readings)
     }
+}
+
+/// Peak inspiratory airway pressure, pressure at the end of expiration, expired volume of a breath and of a minute.
+const PEAK_PRESSURE: Code = Code::Mdc(151_817);
+const END_EXPIRATORY_PRESSURE: Code = Code::Mdc(151_976);
+const EXPIRED_VOLUME: Code = Code::Mdc(151_868);
+const MINUTE_VOLUME: Code = Code::Mdc(151_880);
+
+fn ventilation(group: &Group<'_>, readings: &mut Vec<Reading>) -> Result<(), DecodeError> {
+    if group.exists() {
+        readings.push(group.reading(Code::RESPIRATORY_RATE_AIRWAY, 0, 0, Unit::PerMinute)?);
+        readings.push(group.reading(PEAK_PRESSURE, 1, -2, Unit::CmH2O)?);
+        readings.push(group.reading(END_EXPIRATORY_PRESSURE, 2, -2, Unit::CmH2O)?);
+        readings.push(group.reading(EXPIRED_VOLUME, 5, -1, Unit::Millilitre)?);
+        readings.push(group.reading(MINUTE_VOLUME, 7, -2, Unit::LitrePerMinute)?);
+    }
+    Ok(())
 }
 
 /// A group of values: six bytes of status and label, then words.
@@ -392,6 +410,14 @@ mod tests {
             (Code::PULSE_RATE_ABP, "71"),
         ];
         assert_eq!(got, want.map(|(code, value)| (code, value.to_owned())));
+    }
+
+    #[test]
+    fn a_ventilated_breath_has_its_pressures_and_volumes() {
+        let words = &[14, 2150, 500, 1800, 5012, 4987, 450, 702];
+        let one = |code| one(FLOW_AT, 3, 0, words, code).0;
+        assert_eq!([PEAK_PRESSURE, END_EXPIRATORY_PRESSURE, EXPIRED_VOLUME, MINUTE_VOLUME].map(one), ["21.50", "5.00", "498.7", "7.02"]);
+        assert_eq!(one(Code::RESPIRATORY_RATE_AIRWAY), "14");
     }
 
     #[test]

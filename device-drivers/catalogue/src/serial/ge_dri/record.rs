@@ -16,7 +16,9 @@ pub enum Main {
     Physiological,
     /// Waves.
     Wave,
-    /// Alarms (4), network (5), events (8) and whatever comes later.
+    /// Alarms.
+    Alarm,
+    /// Network (5), events (8) and whatever comes later.
     Other(i16),
 }
 
@@ -49,6 +51,7 @@ impl<'a> Record<'a> {
         let main = match i16_at(header, 14)? {
             0 => Main::Physiological,
             1 => Main::Wave,
+            4 => Main::Alarm,
             other => Main::Other(other),
         };
         let time_s = u32::from(u16_at(header, 6)?) | u32::from(u16_at(header, 8)?) << 16;

@@ -1,7 +1,5 @@
 //! A serial port that can be unplugged: a pseudo-terminal behind a symlink.
 
-use super::frame::Opener;
-use super::request::{self, Request};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,7 +14,6 @@ const WRITE_WAIT: Duration = Duration::from_secs(2);
 /// The device's end.
 pub struct Port {
     ours: SerialStream,
-    opener: Opener,
     /// Whether a program has the other end open. On a real line bytes sent before that are lost, so they are here.
     heard: bool,
 }
@@ -34,7 +31,7 @@ impl Port {
         let _ = std::fs::remove_file(&fresh);
         std::os::unix::fs::symlink(&path, &fresh).with_context(|| format!("cannot link {}", link.display()))?;
         std::fs::rename(&fresh, link).with_context(|| format!("cannot link {}", link.display()))?;
-        Ok(Self { ours, opener: Opener::default(), heard: false })
+        Ok(Self { ours, heard: false })
     }
 
     /// Writes, unless nobody listens; false if the host took nothing for too long.
@@ -42,14 +39,14 @@ impl Port {
         !self.heard || bytes.is_empty() || timeout(WRITE_WAIT, self.ours.write_all(bytes)).await.is_ok()
     }
 
-    async fn read(&mut self) -> Vec<Request> {
+    async fn read(&mut self) -> Vec<u8> {
         let mut piece = [0; 512];
         match timeout(POLL, self.ours.read(&mut piece)).await {
             // Waiting means that the other end is open; with nobody there a read fails at once.
             Err(_) => self.heard = true,
             Ok(Ok(count)) if count > 0 => {
                 self.heard = true;
-                return self.opener.push(&piece[..count]).iter().filter_map(|record| request::parse(record)).collect();
+                return piece[..count].to_vec();
             }
             Ok(_) => {
                 self.heard = false;
@@ -60,8 +57,8 @@ impl Port {
     }
 }
 
-/// What the host asked within the next moment; for ever nothing while unplugged.
-pub async fn read(port: &mut Option<Port>) -> Vec<Request> {
+/// What the host wrote within the next moment; for ever nothing while unplugged.
+pub async fn read(port: &mut Option<Port>) -> Vec<u8> {
     match port {
         Some(port) => port.read().await,
         None => std::future::pending().await,
