@@ -1,7 +1,6 @@
 //! Finding frames in a stream of bytes that may be cut anywhere and hold anything.
 //!
-//! Both framers work byte by byte, so what they find does not depend on how the stream was cut; both hold at most
-//! their limit in memory and find the next frame after any garbage.
+//! What both framers find does not depend on how the stream was cut; both hold at most their limit in memory and find the next frame after any garbage.
 
 /// What a framer found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +76,16 @@ impl Collector {
         found.push(Framed::Oversized { head });
         self.state = State::Dropping;
     }
+    /// Keeps the run of ordinary bytes that begins here, as far as there is room; yields how many.
+    fn keep_run(&mut self, bytes: &[u8], ordinary: impl Fn(u8) -> bool) -> usize {
+        if self.state != State::Inside {
+            return 0;
+        }
+        let room = self.limit.saturating_sub(self.buffer.len());
+        let run = bytes.iter().take(room).take_while(|byte| ordinary(**byte)).count();
+        self.buffer.extend_from_slice(bytes.get(..run).unwrap_or_default());
+        run
+    }
     fn end(&mut self, next: State, found: &mut Vec<Framed>) {
         if self.state == State::Inside && !self.buffer.is_empty() {
             found.push(Framed::Frame(std::mem::take(&mut self.buffer)));
@@ -110,7 +119,16 @@ impl FlagFramer {
     /// Takes the next bytes of the stream, yields what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Framed> {
         let mut found = Vec::new();
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            if !self.escaped {
+                let run = self.collector.keep_run(rest, |byte| !matches!(byte, FLAG | ESCAPE));
+                if run > 0 {
+                    rest = rest.get(run..).unwrap_or_default();
+                    continue;
+                }
+            }
+            rest = after;
             let escaped = std::mem::take(&mut self.escaped);
             match (byte, self.collector.state) {
                 (FLAG, State::Inside) => self.collector.end(State::Inside, &mut found),
@@ -164,7 +182,14 @@ impl MllpFramer {
     /// Takes the next bytes of the stream, yields what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Framed> {
         let mut found = Vec::new();
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            let run = self.collector.keep_run(rest, |byte| !matches!(byte, BLOCK_START | BLOCK_END));
+            if run > 0 {
+                rest = rest.get(run..).unwrap_or_default();
+                continue;
+            }
+            rest = after;
             match (byte, self.collector.state) {
                 (BLOCK_START, _) => self.collector.begin(&mut found),
                 (BLOCK_END, State::Inside | State::Dropping) => self.collector.end(State::Outside(0), &mut found),

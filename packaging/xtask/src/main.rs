@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod demo;
+mod fuzz;
 mod mutate;
 mod run;
 mod setup;
@@ -42,6 +43,8 @@ enum Task {
     Simulate(simulate::Options),
     /// Breaks a rule of the product at a time, in a copy, and shows that the simulated wards notice.
     Mutate(mutate::Options),
+    /// Runs the decoders' fuzz targets, two minutes each.
+    Fuzz(fuzz::Options),
     /// All that continuous integration checks: format, lints, generated files, tests.
     Ci,
     /// Writes the OpenAPI documents that the screens' types are made from.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Mutate(options) => mutate::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => ci::run(),
         Task::Codegen => codegen::write(),
     };

@@ -121,6 +121,10 @@ impl Reader {
 /// Whether these bytes can be a packet of measurements or its beginning. The pleth byte may come without bit 7: the
 /// searching flag that it stands for is in the high byte anyway, and one worked example leaves it out.
 fn fits(bytes: &[u8]) -> bool {
+    // The usual case, without a loop.
+    if let [REALTIME, high, signal, _, d, e, f, g, h] = bytes {
+        return high & signal & d & e & f & g & h & HIGH != 0;
+    }
     bytes.iter().enumerate().all(|(at, byte)| match at {
         0 => *byte == REALTIME,
         3 => true,

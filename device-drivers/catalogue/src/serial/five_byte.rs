@@ -101,7 +101,11 @@ impl Reader {
 
 /// Whether these bytes, at most five, can be one frame or its beginning.
 fn fits(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(at, byte)| (byte & SYNC != 0) == (at == 0))
+    match bytes {
+        // The usual case, without a loop.
+        [first, b, c, d, e] => first & SYNC != 0 && (b | c | d | e) & SYNC == 0,
+        _ => bytes.iter().enumerate().all(|(at, byte)| (byte & SYNC != 0) == (at == 0)),
+    }
 }
 
 impl Frames for Reader {

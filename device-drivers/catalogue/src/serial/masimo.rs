@@ -60,12 +60,14 @@ struct Masimo {
 struct Reader {
     profile: Profile,
     told: Told,
+    /// The serial number last said.
+    serial: String,
     alarms: AlarmList,
 }
 
 impl Masimo {
     fn new(profile: &Profile) -> Self {
-        let reader = Reader { profile: profile.clone(), told: Told::default(), alarms: AlarmList::default() };
+        let reader = Reader { profile: profile.clone(), told: Told::default(), serial: String::new(), alarms: AlarmList::default() };
         Self { scanner: Scanner::new(LINE_LEN_MAX), reader }
     }
 }
@@ -91,7 +93,8 @@ impl Reader {
         if let Some(clock) = clock {
             self.told.say(About::Clock(clock), out);
         }
-        if let Some(serial) = field(&words, "SN").filter(|serial| !serial.is_empty()) {
+        if let Some(serial) = field(&words, "SN").filter(|serial| !serial.is_empty() && *serial != self.serial) {
+            serial.clone_into(&mut self.serial);
             self.told.say(About::Serial(serial.to_owned()), out);
         }
         let exceptions = field(&words, "EXC").and_then(hex);
@@ -181,6 +184,7 @@ impl Driver for Masimo {
             In::Connected | In::Disconnected => {
                 self.scanner.reset();
                 self.reader.told.clear();
+                self.reader.serial.clear();
                 self.reader.alarms.clear();
             }
             In::Wake => {}
