@@ -45,35 +45,38 @@ impl Hand for UdpLink {
         if let Err(reason) = out.connected(identity(self.0.address), None).await {
             return reason;
         }
-        let mut datagram = vec![0; limits::DATAGRAM_BYTES];
-        let mut quiet_until = tokio::time::Instant::now() + self.0.silence.unwrap_or(FOR_EVER);
-        loop {
-            tokio::select! {
-                heard = socket.recv(&mut datagram) => match heard {
-                    Ok(count) => {
-                        quiet_until = tokio::time::Instant::now() + self.0.silence.unwrap_or(FOR_EVER);
-                        let bytes = datagram.get(..count).unwrap_or_default().to_vec();
-                        if let Err(reason) = out.bytes(Channel::Stream, bytes).await {
-                            return reason;
-                        }
-                    }
-                    // The host is there and its port is closed: the monitor is starting, or is another device.
-                    Err(error) => return Down::Unreachable { address: self.0.address, why: error.to_string() },
-                },
-                write = writes.recv() => {
-                    let Some(write) = write else { return Down::Stopped };
-                    if let Err(error) = socket.send(&write.bytes).await {
-                        return Down::Unreachable { address: self.0.address, why: error.to_string() };
-                    }
+        tokio::select! {
+            reason = hear(&socket, self.0, out) => reason,
+            reason = speak(&socket, self.0, writes) => reason,
+        }
+    }
+}
+
+async fn hear(socket: &UdpSocket, spec: DialSpec, out: &mut Outbox) -> Down {
+    let mut datagram = vec![0; limits::DATAGRAM_BYTES];
+    let silence = spec.silence.unwrap_or(Duration::MAX);
+    loop {
+        match tokio::time::timeout(silence, socket.recv(&mut datagram)).await {
+            Err(_) => return Down::Silent { after: silence },
+            // The host is there and its port is closed: the monitor is starting, or is another device.
+            Ok(Err(error)) => return Down::Unreachable { address: spec.address, why: error.to_string() },
+            Ok(Ok(count)) => {
+                if let Err(reason) = out.bytes(Channel::Stream, datagram.get(..count).unwrap_or_default().to_vec()).await {
+                    return reason;
                 }
-                () = tokio::time::sleep_until(quiet_until) => return Down::Silent { after: self.0.silence.unwrap_or(FOR_EVER) },
             }
         }
     }
 }
 
-/// Longer than any program runs.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+async fn speak(socket: &UdpSocket, spec: DialSpec, writes: &mut mpsc::Receiver<Write>) -> Down {
+    while let Some(write) = writes.recv().await {
+        if let Err(error) = socket.send(&write.bytes).await {
+            return Down::Unreachable { address: spec.address, why: error.to_string() };
+        }
+    }
+    Down::Stopped
+}
 
 async fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let any: SocketAddr = if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };

@@ -75,6 +75,7 @@ fn by_extension(path: &Path) -> Option<&'static str> {
     match path.extension()?.to_str()? {
         "hl7" => Some("hl7.oru"),
         "raw" | "dri" => Some("ge.dri"),
+        "astm" => Some("astm.lis2"),
         _ => None,
     }
 }

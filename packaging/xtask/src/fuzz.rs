@@ -31,7 +31,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let time = format!("-max_total_time={}", options.minutes.saturating_mul(60));
     for target in &targets {
-        let mut fuzz = command(&folder, "cargo", &["+nightly", "fuzz", "run", "--fuzz-dir", ".", target, "--", &time, "-max_len=8192", "-timeout=10"]);
+        let mut fuzz =
+            command(&folder, "cargo", &["+nightly", "fuzz", "run", "--fuzz-dir", ".", target, "--", &time, "-max_len=8192", "-timeout=10"]);
         fuzz.env_remove("RUSTUP_TOOLCHAIN");
         if !succeeds(&mut fuzz)? {
             bail!("{target} failed: its input is in device-drivers/fuzz/artifacts/{target}");

@@ -70,13 +70,13 @@ impl Nellcor {
 impl Reader {
     fn line(&mut self, line: &[u8], out: &mut Vec<Out>) {
         let words: Vec<&str> = std::str::from_utf8(line).map(|text| text.split_ascii_whitespace().collect()).unwrap_or_default();
-        match words.as_slice() {
-            &[model, "VERSION", version, ..] => {
+        match *words.as_slice() {
+            [model, "VERSION", version, ..] => {
                 self.told.say(About::Model(model.to_owned()), out);
                 self.told.say(About::Firmware(version.to_owned()), out);
             }
-            &["TIME", ..] => {}
-            &[day, clock, spo2, pulse, _amplitude, ref status @ ..] => match time(day, clock) {
+            ["TIME", ..] => {}
+            [day, clock, spo2, pulse, _amplitude, ref status @ ..] => match time(day, clock) {
                 Some(clock) => self.measured(clock, [spo2, pulse], status, out),
                 None => out.push(foreign_line(line.len())),
             },

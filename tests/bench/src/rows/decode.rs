@@ -115,5 +115,6 @@ fn decoded(context: &Context, protocol: &str, stream: &[u8], serial: bool) -> Re
     let rounds = (0..context.rounds.max(1)).map(|_| round(&mut outs)).collect::<Result<Vec<f64>>>()?;
     ensure!(outs > 0, "{protocol} decoded to nothing");
     let goal = if serial { Goal::OursAtLeast(SERIAL_GOAL) } else { Goal::Told };
-    Ok(Row::new(&format!("decode-{protocol}"), "MB/s", median(rounds), goal).note("of CPU time, one core; simulated devices' own bytes"))
+    Ok(Row::new(&format!("decode-streams-{protocol}"), "MB/s", median(rounds), goal)
+        .note("of CPU time, one core; simulated devices' own bytes"))
 }

@@ -65,7 +65,7 @@ pub const WORKS: &[Work] = &[
     Work { name: "sync-week", run: sync_week::run },
     Work { name: "sync-idle", run: sync_quiet::idle },
     Work { name: "sync-one-document", run: sync_quiet::one_document },
-    Work { name: "decode", run: decode::run },
+    Work { name: "decode-streams", run: decode::run },
     Work { name: "agent", run: agent::run },
 ];
 

@@ -24,7 +24,7 @@ pub fn is_laboratory(message: &Message<'_>) -> bool {
     let ordered = segments("ORC").next().is_some()
         || segments("SPM").next().is_some()
         || segments("OBR").any(|obr| !obr.field(2).is_empty() || !obr.field(3).is_empty());
-    ordered && segments("OBX").next().is_some() && !segments("OBX").any(|obx| is_vital(&obx))
+    ordered && segments("OBX").next().is_some() && !segments("OBX").any(|obx| is_vital(obx))
 }
 
 /// The reports of a message, one an order, and what could not be read.
