@@ -206,3 +206,33 @@ fn mindray_messages_give_their_numbers() {
     let out = decode("hl7-monitor", "mindray-231-patient-103.hl7", "mindray.231").expect("data");
     assert!(matches!(&out[..], [Out::About(About::Location(_))]), "{out:?}");
 }
+
+#[test]
+fn no_prefix_and_no_changed_byte_of_a_shared_file_panics() {
+    let Some(folder) = device_data() else { return };
+    // Long files are cut and changed at this many places, evenly.
+    const PLACES: usize = 300;
+    for (sub, extensions, protocols) in [
+        ("ge-dri", &["raw", "bin"][..], &["ge.dri"][..]),
+        ("hl7-monitor", &["hl7"], &["hl7.oru", "mindray.231"]),
+        ("hl7-lab", &["hl7"], &["hl7.oru"]),
+        ("astm", &["astm", "txt"], &["astm.lis2"]),
+        ("intellivue", &["hex"], &["philips.intellivue", "philips.intellivue-serial"]),
+    ] {
+        let files = files(&folder.join(sub), extensions);
+        assert!(!files.is_empty(), "{sub} holds no file");
+        for (file, protocol) in files.iter().flat_map(|file| protocols.iter().map(move |protocol| (file, protocol))) {
+            let row = catalogue::protocol(protocol).expect("protocol");
+            let bytes = (row.as_sent)(&std::fs::read(file).expect("file"));
+            let hear = |bytes: &[u8]| (row.make)(&Profile::bare(protocol)).handle(Monotonic(0), In::Bytes(row.channel, bytes));
+            for at in (0..bytes.len()).step_by((bytes.len() / PLACES).max(1)) {
+                // What comes long after the place is as before: enough of it to see that the driver goes on.
+                let (from, to) = (at.saturating_sub(3000), (at + 3000).min(bytes.len()));
+                hear(&bytes[from..at]);
+                let mut changed = bytes[from..to].to_vec();
+                changed[at - from] ^= 1 << (at % 8);
+                hear(&changed);
+            }
+        }
+    }
+}

@@ -44,7 +44,7 @@ const AMBIENT_LIGHT: u32 = 0x040;
 const UNKNOWN_SENSOR: u32 = 0x080;
 const LOW_SIGNAL: u32 = 0x400;
 
-/// What is charted: the key as printed by either mode, and the code.
+/// What is charted: the key as printed by either mode, and the code. A line without the first is no measurement.
 const KEYS: [(&str, Code, Unit); 4] = [
     ("SPO2", Code::SPO2, Unit::Percent),
     ("BPM", Code::PULSE_RATE, Unit::PerMinute),
@@ -72,9 +72,33 @@ impl Masimo {
     }
 }
 
-/// The value of a key, exceptions before a colon.
-fn field<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
-    words.iter().find_map(|word| word.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value))
+/// The fields of a line that are read.
+#[derive(Default)]
+struct Fields<'a> {
+    serial: Option<&'a str>,
+    exceptions: Option<&'a str>,
+    alarm: Option<&'a str>,
+    values: [Option<&'a str>; KEYS.len()],
+}
+
+impl<'a> Fields<'a> {
+    /// One look at each word; the first of a name counts.
+    fn of(words: &[&'a str]) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+            let slot = match name {
+                "SN" => &mut fields.serial,
+                "EXC" => &mut fields.exceptions,
+                "ALARM" => &mut fields.alarm,
+                _ => match KEYS.iter().zip(&mut fields.values).find(|((key, ..), _)| key.eq_ignore_ascii_case(name)) {
+                    Some((_, slot)) => slot,
+                    None => continue,
+                },
+            };
+            slot.get_or_insert(value);
+        }
+        fields
+    }
 }
 
 fn hex(text: &str) -> Option<u32> {
@@ -85,19 +109,20 @@ fn hex(text: &str) -> Option<u32> {
 impl Reader {
     fn line(&mut self, line: &[u8], out: &mut Vec<Out>) {
         let words: Option<Vec<&str>> = std::str::from_utf8(line).ok().map(|text| text.split_ascii_whitespace().collect());
-        let Some(words) = words.filter(|words| field(words, "SPO2").is_some()) else {
+        let fields = words.as_deref().map(Fields::of).filter(|fields| fields.values[0].is_some());
+        let (Some(words), Some(fields)) = (&words, fields) else {
             return out.push(foreign_line(line.len()));
         };
-        let clock = time(&words);
+        let clock = time(words);
         let at = clock.and_then(|clock| self.profile.moment(clock));
         if let Some(clock) = clock {
             self.told.say(About::Clock(clock), out);
         }
-        if let Some(serial) = field(&words, "SN").filter(|serial| !serial.is_empty() && *serial != self.serial) {
+        if let Some(serial) = fields.serial.filter(|serial| !serial.is_empty() && *serial != self.serial) {
             serial.clone_into(&mut self.serial);
             self.told.say(About::Serial(serial.to_owned()), out);
         }
-        let exceptions = field(&words, "EXC").and_then(hex);
+        let exceptions = fields.exceptions.and_then(hex);
         if exceptions.is_none() {
             out.push(Out::Fault(Fault::field("EXC", "is missing or no hexadecimal number: the values cannot be trusted")));
         }
@@ -105,8 +130,8 @@ impl Reader {
             Some(bits) if bits & (LOW_PERFUSION | INTERFERENCE | AMBIENT_LIGHT | LOW_SIGNAL) == 0 => Quality::Good,
             _ => Quality::Questionable,
         };
-        for (key, code, unit) in KEYS {
-            let Some(text) = field(&words, key) else { continue };
+        for ((key, code, unit), text) in KEYS.into_iter().zip(fields.values) {
+            let Some(text) = text else { continue };
             match value(text, exceptions.unwrap_or(0)) {
                 Ok(value) => {
                     let Out::Reading(mut one) = reading(code, value, unit, quality) else { continue };
@@ -116,7 +141,7 @@ impl Reader {
                 Err(()) => out.push(Out::Fault(Fault::field(key, "neither a number nor dashes"))),
             }
         }
-        let alarm = field(&words, "ALARM").and_then(hex).filter(|bits| *bits != 0).map(|bits| Alarm {
+        let alarm = fields.alarm.and_then(hex).filter(|bits| *bits != 0).map(|bits| Alarm {
             id: format!("ALARM={bits:04X}"),
             text: format!("Alarm {bits:04X}"),
             kind: AlarmKind::Physiological,
