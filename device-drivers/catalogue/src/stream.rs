@@ -104,12 +104,25 @@ pub(crate) fn wall(year: u16, month: u8, day: u8, [hour, minute, second]: [u8; 3
         80..100 => 1900 + year,
         _ => year,
     };
-    let small = |part: u8| i8::try_from(part).ok();
-    let at =
-        jiff::civil::DateTime::new(i16::try_from(year).ok()?, small(month)?, small(day)?, small(hour)?, small(minute)?, small(second)?, 0)
-            .ok()?;
-    jiff::tz::Offset::UTC.to_timestamp(at).ok().map(|at| Timestamp(at.as_microsecond()))
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let month_len = match month {
+        2 => 28 + u8::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=month_len).contains(&day) || year > 9999 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Years counted from March, so that the leap day is the last of its year.
+    let (year, month) = if month > 2 { (i64::from(year), i64::from(month) - 3) } else { (i64::from(year) - 1, i64::from(month) + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + i64::from(day) - 1 - DAYS_TO_1970;
+    let seconds = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    Some(Timestamp(seconds * 1_000_000))
 }
+
+/// From 1 March of the year 0.
+const DAYS_TO_1970: i64 = 719_468;
 
 /// `HH:MM:SS`.
 pub(crate) fn clock(text: &str) -> Option<[u8; 3]> {
@@ -142,4 +155,41 @@ impl Told {
 /// The fault of a line that is not of this protocol.
 pub(crate) fn foreign_line(length: usize) -> Out {
     Out::Fault(Fault::new(DecodeError::Unframed, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_no_date_or_time_is_none() {
+        for (date, time) in [
+            ((2023, 2, 29), [0, 0, 0]),
+            ((1900, 2, 29), [0, 0, 0]),
+            ((2024, 4, 31), [0, 0, 0]),
+            ((2024, 13, 1), [0, 0, 0]),
+            ((2024, 0, 1), [0, 0, 0]),
+            ((2024, 1, 0), [0, 0, 0]),
+            ((2024, 1, 1), [24, 0, 0]),
+            ((2024, 1, 1), [0, 60, 0]),
+        ] {
+            assert_eq!(wall(date.0, date.1, date.2, time), None, "{date:?} {time:?}");
+        }
+        assert_eq!(wall(99, 12, 31, [23, 59, 59]).map(|at| at.rfc3339()).as_deref(), Some("1999-12-31T23:59:59.000Z"));
+        assert_eq!(wall(24, 2, 29, [0, 0, 0]).map(|at| at.rfc3339()).as_deref(), Some("2024-02-29T00:00:00.000Z"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wall_clock_is_that_of_the_calendar(year in 1980i16..2200, month in 1i8..=12, day in 1i8..=31, second in 0i32..86_400) {
+            let time = [second / 3600, second / 60 % 60, second % 60].map(|part| part as u8);
+            let ours = wall(year as u16, month as u8, day as u8, time);
+            let theirs = jiff::civil::Date::new(year, month, day).ok().map(|date| {
+                let at = date.at(time[0] as i8, time[1] as i8, time[2] as i8, 0);
+                Timestamp(jiff::tz::Offset::UTC.to_timestamp(at).expect("in range").as_microsecond())
+            });
+            prop_assert_eq!(ours, theirs);
+        }
+    }
 }

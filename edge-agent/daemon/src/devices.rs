@@ -59,6 +59,8 @@ fn list(config: &Config) -> anyhow::Result<ExitCode> {
             Spec::Ble(spec) => format!("Bluetooth {}", spec.matches.address.clone().unwrap_or_else(|| "by profile".to_owned())),
             Spec::Serial(spec) => format!("serial {}", spec.path.display()),
             Spec::Mllp(spec) => format!("waits on {}", spec.address),
+            Spec::Tcp(spec) => format!("connects to {}", spec.address),
+            Spec::Udp(spec) => format!("asks {} (UDP)", spec.address),
             Spec::Replay(spec) => format!("recording {}", spec.path.display()),
         };
         let bed = device.setting.bed.map_or_else(|| "-".to_owned(), |b| b.to_string());

@@ -117,7 +117,8 @@ impl FromStr for Decimal {
         if count == 0 || count > 18 || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
             return Err(refuse());
         }
-        let mantissa: i64 = format!("{whole}{fraction}").parse().map_err(|_| refuse())?;
+        // Eighteen digits fit.
+        let mantissa = whole.bytes().chain(fraction.bytes()).fold(0, |mantissa: i64, digit| mantissa * 10 + i64::from(digit - b'0'));
         let exponent = power
             .checked_sub(fraction.len() as i16)
             .and_then(|e| i8::try_from(e).ok())

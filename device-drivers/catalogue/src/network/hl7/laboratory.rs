@@ -14,6 +14,8 @@ use record::time::Timestamp;
 
 /// Results of one message.
 const RESULTS_MAX: usize = 4096;
+/// OBR-4 of reports on a monitored patient: SNOMED CT's "monitoring of patient", and MDC's monitor.
+const MONITORING: [&str; 2] = ["182777000", "69965"];
 /// The longest text kept, in characters.
 const TEXT_LEN_MAX: usize = 500;
 
@@ -24,7 +26,10 @@ pub fn is_laboratory(message: &Message<'_>) -> bool {
     let ordered = segments("ORC").next().is_some()
         || segments("SPM").next().is_some()
         || segments("OBR").any(|obr| !obr.field(2).is_empty() || !obr.field(3).is_empty());
-    ordered && segments("OBX").next().is_some() && !segments("OBX").any(|obx| is_vital(obx))
+    // A gateway whose message happens to hold nothing but its maker's codes still reports a monitor.
+    let monitoring = message.header().field(21).contains("PCD")
+        || segments("OBR").any(|obr| MONITORING.contains(&&*obr.component(4, 1)) || obr.component(4, 3) == "MDC");
+    ordered && !monitoring && segments("OBX").next().is_some() && !segments("OBX").any(|obx| is_vital(obx))
 }
 
 /// The reports of a message, one an order, and what could not be read.
@@ -187,6 +192,8 @@ mod tests {
             let text = text("", obx);
             assert!(!is_laboratory(&Message::parse(&text).expect("message")), "{obx}");
         }
+        let own = "MSH|^~\\&|GW\rOBR|1|A|B|182777000^monitoring of patient^SCT\rOBX|1|NM|64048^X^99MNDRY||3";
+        assert!(!is_laboratory(&Message::parse(own).expect("message")), "a gateway's own codes");
         let bare = "MSH|^~\\&|MON\rOBR|1\rOBX|1|NM|^^^WBC||5";
         assert!(!is_laboratory(&Message::parse(bare).expect("message")), "no order and no specimen");
     }

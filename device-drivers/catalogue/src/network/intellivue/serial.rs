@@ -78,10 +78,24 @@ fn payload(frame: &[u8]) -> Result<Vec<u8>, Fault> {
 /// CRC-16/X-25.
 #[must_use]
 pub fn fcs(bytes: &[u8]) -> u16 {
-    !bytes.iter().fold(0xFFFF, |crc: u16, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 })
-    })
+    !bytes.iter().fold(0xFFFF, |crc: u16, byte| crc >> 8 ^ REMAINDERS[usize::from((crc ^ u16::from(*byte)) & 0xFF)])
 }
+
+/// Of each byte, by the reflected polynomial 8408.
+static REMAINDERS: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = (byte as u16, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
 
 /// A payload as it goes over the line.
 #[must_use]
