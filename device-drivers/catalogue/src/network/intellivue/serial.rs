@@ -24,7 +24,19 @@ impl SerialFramer {
     /// Takes the next bytes, yields payloads whose length and check hold, and what was wrong with others.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<Framed, Fault>> {
         let mut found = Vec::new();
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            if let (Some(frame), false) = (&mut self.frame, self.escaped) {
+                // Ordinary bytes, as many as there is room for, at once.
+                let room = FRAME_LEN_MAX.saturating_sub(frame.len());
+                let run = rest.iter().take(room).take_while(|byte| !matches!(**byte, BEGIN | END | ESCAPE)).count();
+                if run > 0 {
+                    frame.extend_from_slice(rest.get(..run).unwrap_or_default());
+                    rest = rest.get(run..).unwrap_or_default();
+                    continue;
+                }
+            }
+            rest = after;
             let escaped = std::mem::take(&mut self.escaped);
             match (byte, &mut self.frame) {
                 (BEGIN, frame) => {
