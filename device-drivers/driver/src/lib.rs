@@ -79,6 +79,8 @@ pub enum Out {
 /// A fact a device states about itself. Claims, kept as provenance; identity is address + serial + model, never name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum About {
+    /// Who made it.
+    Maker(String),
     /// Serial number.
     Serial(String),
     /// Model.
@@ -91,6 +93,10 @@ pub enum About {
     Location(String),
     /// The device's own clock reading at this moment, unset clocks excluded.
     Clock(record::time::Timestamp),
+    /// The device says that its clock was never set, or sends a date that is none.
+    ClockUnset,
+    /// Which of its users the device filed the readings of this frame under (two-user cuffs, family scales).
+    User(u8),
 }
 
 /// Bytes that could not be read: what and, for streams, how many bytes were passed over.

@@ -3,6 +3,7 @@
 
 mod bluez;
 mod bus;
+pub mod characteristics;
 mod peripheral;
 
 use crate::control::{Adapter, Command, means};

@@ -58,6 +58,52 @@ codes! {
     ICP_MEAN "icp-mean" Some("60956-0"), Some(153_611), MmHg, "Intracranial pressure (ICP) mean", "ICP", -50..=200;
     TEMPERATURE "temperature" Some("8310-5"), Some(150_344), Celsius, "Body temperature", "Temp", 20..=46;
     TEMPERATURE_BODY "temperature-body" Some("8310-5"), Some(150_364), Celsius, "Body temperature", "Temp", 20..=46;
+    // Where on the body a thermometer measured. A finger or a toe is not the body's core: it has a row so that it is not scored as one.
+    TEMPERATURE_ORAL "temperature-oral" Some("8331-1"), Some(188_424), Celsius, "Oral temperature", "Temp (mouth)", 20..=46;
+    TEMPERATURE_RECTAL "temperature-rectal" Some("8332-9"), Some(188_420), Celsius, "Rectal temperature", "Temp (rectal)", 20..=46;
+    TEMPERATURE_AXILLARY "temperature-axillary" Some("8328-7"), Some(188_452), Celsius, "Axillary temperature", "Temp (armpit)", 20..=46;
+    TEMPERATURE_EAR "temperature-ear" Some("8333-7"), Some(188_428), Celsius, "Tympanic membrane temperature", "Temp (ear)", 20..=46;
+    TEMPERATURE_TYMPANIC "temperature-tympanic" Some("8333-7"), Some(150_392), Celsius, "Tympanic membrane temperature", "Temp (ear)", 20..=46;
+    TEMPERATURE_GASTROINTESTINAL "temperature-gastrointestinal" Some("8310-5"), Some(188_456), Celsius, "Body temperature", "Temp (gut)", 20..=46;
+    TEMPERATURE_FINGER "temperature-finger" Some("8310-5"), Some(188_432), Celsius, "Body temperature", "Temp (finger)", 5..=46;
+    TEMPERATURE_TOE "temperature-toe" Some("8310-5"), Some(188_448), Celsius, "Body temperature", "Temp (toe)", 5..=46;
+    CUFF_PRESSURE "cuff-pressure" None, Some(150_300), MmHg, "Cuff pressure", "Cuff", 0..=330;
+    // Glucose by what was sampled; LOINC has one code for mass and one for moles.
+    GLUCOSE_CAPILLARY "glucose-capillary" Some("41653-7"), Some(160_184), MilligramPerDecilitre, "Glucose [Mass/volume] in Capillary blood by Glucometer", "Glucose", 1..=2000;
+    GLUCOSE_CAPILLARY_MOLAR "glucose-capillary-molar" Some("14743-9"), None, MillimolePerLitre, "Glucose [Moles/volume] in Capillary blood by Glucometer", "Glucose", 0..=110;
+    GLUCOSE_BLOOD "glucose-blood" Some("2339-0"), Some(160_020), MilligramPerDecilitre, "Glucose [Mass/volume] in Blood", "Glucose", 1..=2000;
+    GLUCOSE_BLOOD_MOLAR "glucose-blood-molar" Some("15074-8"), None, MillimolePerLitre, "Glucose [Moles/volume] in Blood", "Glucose", 0..=110;
+    GLUCOSE_INTERSTITIAL "glucose-interstitial" Some("99504-3"), Some(160_212), MilligramPerDecilitre, "Glucose [Mass/volume] in Interstitial fluid", "Glucose (CGM)", 1..=2000;
+    GLUCOSE_INTERSTITIAL_MOLAR "glucose-interstitial-molar" None, None, MillimolePerLitre, "Glucose [Moles/volume] in Interstitial fluid", "Glucose (CGM)", 0..=110;
+    GLUCOSE_CONTROL "glucose-control" None, Some(160_208), MilligramPerDecilitre, "Glucose of a control solution", "Control", 1..=2000;
+    GLUCOSE_TREND "glucose-trend" None, None, MilligramPerDecilitreMinute, "Glucose trend", "Trend", -100..=100;
+    GLUCOSE_QUALITY "glucose-quality" None, None, Percent, "Quality of a glucose measurement", "Quality", 0..=100;
+    // What the user of a glucose meter told it beside the measurement.
+    CARBOHYDRATE "carbohydrate" None, Some(8_417_764), Gram, "Carbohydrate intake", "Carbs", 0..=2000;
+    GLUCOSE_MEAL "glucose-meal" None, Some(8_417_864), One, "Meal of a glucose measurement: 1 before, 2 after, 3 fasting, 4 casual, 5 bedtime", "Meal", 0..=255;
+    GLUCOSE_TESTER "glucose-tester" None, Some(8_417_884), One, "Tester of a glucose measurement: 1 self, 2 health care professional, 3 laboratory", "Tester", 0..=15;
+    GLUCOSE_HEALTH "glucose-health" None, Some(8_417_820), One, "Health at a glucose measurement: 1 minor, 2 major issues, 3 menses, 4 stress, 5 none", "Health", 0..=15;
+    EXERCISE_DURATION "exercise-duration" Some("55411-3"), None, Second, "Exercise duration", "Exercise", 0..=65_535;
+    EXERCISE_INTENSITY "exercise-intensity" None, Some(8_417_760), Percent, "Exercise intensity", "Exercise", 0..=100;
+    GLUCOSE_MEDICATION "glucose-medication" None, Some(8_417_796), Milligram, "Medication told to a glucose meter", "Medication", 0..=1_000_000;
+    HBA1C "hba1c" Some("4548-4"), Some(160_220), Percent, "Hemoglobin A1c/Hemoglobin.total in Blood", "HbA1c", 0..=30;
+    WEIGHT "weight" Some("29463-7"), Some(188_736), Kilogram, "Body weight", "Weight", 0..=650;
+    HEIGHT "height" Some("8302-2"), Some(188_740), Centimetre, "Body height", "Height", 10..=280;
+    BMI "bmi" Some("39156-5"), Some(188_752), KilogramPerSquareMetre, "Body mass index (BMI) [Ratio]", "BMI", 1..=200;
+    // Composition is an estimate from impedance and what the scale was told of its user.
+    BODY_FAT "body-fat" Some("41982-0"), Some(188_748), Percent, "Percentage of body fat Measured", "Body fat", 0..=100;
+    BASAL_METABOLISM "basal-metabolism" None, None, KiloJoule, "Basal metabolism", "Metabolism", 0..=65_535;
+    MUSCLE_PERCENT "muscle-percent" None, None, Percent, "Muscle percentage", "Muscle", 0..=100;
+    MUSCLE_MASS "muscle-mass" None, None, Kilogram, "Muscle mass", "Muscle", 0..=650;
+    FAT_FREE_MASS "fat-free-mass" None, Some(188_756), Kilogram, "Fat free mass", "Fat free", 0..=650;
+    SOFT_LEAN_MASS "soft-lean-mass" None, Some(188_760), Kilogram, "Soft lean mass", "Soft lean", 0..=650;
+    BODY_WATER "body-water" None, Some(188_764), Kilogram, "Body water mass", "Water", 0..=650;
+    BODY_IMPEDANCE "body-impedance" None, None, Ohm, "Body impedance", "Impedance", 0..=10_000;
+    // Status words as the device sent them, bit by bit as its Bluetooth service numbers them; charted where any bit is set.
+    NIBP_STATUS "nibp-status" None, None, One, "Blood pressure measurement status", "NIBP status", 0..=65_535;
+    OXIMETER_STATUS "oximeter-status" None, None, One, "Pulse oximeter device and sensor status", "SpO₂ status", 0..=16_777_215;
+    GLUCOSE_STATUS "glucose-status" None, None, One, "Glucose sensor status", "Glucose status", 0..=65_535;
+    CGM_STATUS "cgm-status" None, None, One, "Continuous glucose sensor status", "CGM status", 0..=16_777_215;
     ET_CO2 "etco2" Some("19891-1"), Some(151_708), MmHg, "Carbon dioxide [Partial pressure] in Exhaled gas --at end expiration", "etCO₂", 0..=150;
     ET_CO2_EXPIRED "etco2-expired" Some("19891-1"), Some(151_712), MmHg, "Carbon dioxide [Partial pressure] in Exhaled gas --at end expiration", "etCO₂", 0..=150;
     FI_CO2 "fico2" None, Some(151_716), MmHg, "Inspired carbon dioxide", "FiCO₂", 0..=150;

@@ -74,6 +74,18 @@ units! {
     Litre "L" "L" None;
     /// A score.
     Score "{score}" "" None;
+    /// Gram.
+    Gram "g" "g" Some(263_872);
+    /// Milligram.
+    Milligram "mg" "mg" Some(263_890);
+    /// Second.
+    Second "s" "s" Some(264_320);
+    /// Inch.
+    Inch "[in_i]" "in" None;
+    /// Kilogram per square metre.
+    KilogramPerSquareMetre "kg/m2" "kg/m²" Some(264_096);
+    /// Milligram per decilitre, each minute.
+    MilligramPerDecilitreMinute "mg/dL/min" "mg/dL/min" None;
 }
 
 impl Unit {

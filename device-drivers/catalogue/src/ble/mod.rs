@@ -1,12 +1,26 @@
 //! Bluetooth Low Energy: one file a SIG service. One notification is one frame.
+//!
+//! What services share lies here (fields, Battery, Device Information), in `stamp` (what a device's clock is worth) and
+//! in `racp` (fetching stored records).
 
+pub mod blood_pressure;
+pub mod cgm;
+pub mod glucose;
+mod glucose_context;
 pub mod heart_rate;
 pub mod plx;
+mod racp;
+mod stamp;
+pub mod thermometer;
+pub mod weight;
 
 use driver::float11073::Float;
 use driver::profile::{Profile, Uuid};
 use driver::{About, Channel, DecodeError, Fault, Out};
-use record::time::Timestamp;
+use record::code::Code;
+use record::decimal::Decimal;
+use record::observation::{NoValue, Quality, Reading};
+use record::unit::Unit;
 
 /// Fields of a characteristic, taken from the front, little-endian.
 struct Fields<'a> {
@@ -33,6 +47,15 @@ impl<'a> Fields<'a> {
     fn u16(&mut self) -> Result<u16, DecodeError> {
         self.take().map(u16::from_le_bytes)
     }
+    fn u24(&mut self) -> Result<u32, DecodeError> {
+        self.take().map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
+    }
+    fn i16(&mut self) -> Result<i16, DecodeError> {
+        self.take().map(i16::from_le_bytes)
+    }
+    fn float(&mut self) -> Result<Float, DecodeError> {
+        self.take().map(Float::float_le)
+    }
     fn sfloat(&mut self) -> Result<Float, DecodeError> {
         self.take().map(Float::sfloat)
     }
@@ -45,23 +68,44 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A Date Time (2A08) read as if it were UTC; `None` where a part is unknown or impossible.
-fn date_time([y0, y1, month, day, hour, minute, second]: [u8; 7]) -> Option<Timestamp> {
-    let parts = [month, day, hour, minute, second].map(|part| i8::try_from(part).ok());
-    let [Some(month), Some(day), Some(hour), Some(minute), Some(second)] = parts else { return None };
-    let year = i16::try_from(u16::from_le_bytes([y0, y1])).ok().filter(|year| *year > 0)?;
-    let at = jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
-    jiff::tz::Offset::UTC.to_timestamp(at).ok().map(|at| Timestamp(at.as_microsecond()))
+/// A status word, charted where any of its bits is set.
+fn status_word(code: Code, bits: u32) -> Option<Reading> {
+    (bits != 0).then(|| Reading::new(code, Decimal::whole(bits.into()), Unit::One))
+}
+
+/// A reading of what an 11073 number says; `blame` tells why a number is missing where a status does.
+fn number(code: Code, float: Float, unit: Unit, blame: Option<&NoValue>) -> Reading {
+    match float.value() {
+        Ok(value) => Reading::new(code, value, unit),
+        // A status says more about a missing number than its pattern does.
+        Err(NoValue::NotMeasured) => Reading::absent(code, blame.cloned().unwrap_or(NoValue::NotMeasured), unit),
+        Err(why) => Reading::absent(code, why, unit),
+    }
+}
+
+/// The same number times a power of ten: a change of metric prefix, which keeps the digits.
+fn shifted(reading: Reading, places: i8) -> Reading {
+    let shift = |value: Decimal| Decimal::new(value.mantissa(), value.exponent().saturating_add(places));
+    Reading { value: reading.value.map(shift), ..reading }
+}
+
+/// Charted, not scored.
+fn doubt(reading: &mut Reading) {
+    if reading.quality == Quality::Good {
+        reading.quality = Quality::Questionable;
+    }
 }
 
 /// What the characteristics common to all devices say; nothing for any other.
 fn about(channel: Channel, bytes: &[u8]) -> Vec<Out> {
     const BATTERY_LEVEL: Channel = Channel::assigned(0x2A19);
+    const MANUFACTURER_NAME: Channel = Channel::assigned(0x2A29);
     const MODEL_NUMBER: Channel = Channel::assigned(0x2A24);
     const SERIAL_NUMBER: Channel = Channel::assigned(0x2A25);
     const FIRMWARE_REVISION: Channel = Channel::assigned(0x2A26);
     let fact = match (channel, bytes) {
         (BATTERY_LEVEL, [percent @ 0..=100]) => Some(About::BatteryPercent(*percent)),
+        (MANUFACTURER_NAME, _) => text(bytes).map(About::Maker),
         (MODEL_NUMBER, _) => text(bytes).map(About::Model),
         (SERIAL_NUMBER, _) => text(bytes).map(About::Serial),
         (FIRMWARE_REVISION, _) => text(bytes).map(About::Firmware),
@@ -96,18 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unset_clock_is_no_time() {
-        assert_eq!(date_time([0xE1, 0x07, 1, 1, 1, 0x22, 0x13]), Some(Timestamp::parse("2017-01-01T01:34:19Z").expect("time")));
-        for unknown in
-            [[0, 0, 1, 1, 0, 0, 0], [0xE1, 0x07, 0, 1, 0, 0, 0], [0xE1, 0x07, 1, 0, 0, 0, 0], [0xE1, 0x07, 2, 30, 0, 0, 0], [0xFF; 7]]
-        {
-            assert_eq!(date_time(unknown), None, "{unknown:?}");
-        }
-    }
-
-    #[test]
     fn device_information_is_trimmed_and_a_reserved_battery_level_is_ignored() {
         assert_eq!(about(Channel::assigned(0x2A25), b"AB12\0\0 "), [Out::About(About::Serial("AB12".to_owned()))]);
+        assert_eq!(about(Channel::assigned(0x2A29), b"Acme "), [Out::About(About::Maker("Acme".to_owned()))]);
         assert_eq!(about(Channel::assigned(0x2A25), b"\0"), []);
         assert_eq!(about(Channel::assigned(0x2A19), &[100]), [Out::About(About::BatteryPercent(100))]);
         assert_eq!(about(Channel::assigned(0x2A19), &[101]), []);

@@ -1,9 +1,14 @@
-//! Bluetooth SIG pulse oximeter (service 1822): spot-check 2A5E and continuous 2A5F. Spec: PLXS 1.0.
+//! Bluetooth SIG pulse oximeter (service 1822): spot-check 2A5E, continuous 2A5F, stored spot-checks by record access 2A52.
+//! Spec: PLXS 1.0.
 //!
-//! The fast and slow averages that a continuous measurement may carry are the same quantities again and are not
+//! Stored spot-checks are all sent at each request; a stamped one carries a number made of its content, so that a repeat is
+//! known. The fast and slow averages that a continuous measurement may carry are the same quantities again and are not
 //! charted beside it.
 
-use super::{Fields, about, date_time, feeds, outputs};
+use super::glucose::fetches;
+use super::racp::{CONTROL_POINT, Racp};
+use super::stamp::{DateTime, fingerprint};
+use super::{Fields, about, feeds, outputs, status_word};
 use crate::{Link, ProtocolRow};
 use driver::float11073::Float;
 use driver::profile::Profile;
@@ -21,7 +26,7 @@ pub(crate) const SPOT: ProtocolRow = ProtocolRow {
     quirks: &[],
     link: Link::Ble,
     channel: SPOT_CHECK,
-    make: |profile| Box::new(Plx { profile: profile.clone() }),
+    make: |profile| Box::new(Plx { profile: profile.clone(), racp: Racp::new(fetches(profile), false) }),
     check: |profile| feeds(profile, 0x2A5E),
     as_sent: <[u8]>::to_vec,
 };
@@ -31,7 +36,7 @@ pub(crate) const CONTINUOUS: ProtocolRow = ProtocolRow {
     quirks: &[],
     link: Link::Ble,
     channel: CONTINUOUS_MEASUREMENT,
-    make: |profile| Box::new(Plx { profile: profile.clone() }),
+    make: |profile| Box::new(Plx { profile: profile.clone(), racp: Racp::new(fetches(profile), false) }),
     check: |profile| feeds(profile, 0x2A5F),
     as_sent: <[u8]>::to_vec,
 };
@@ -39,15 +44,26 @@ pub(crate) const CONTINUOUS: ProtocolRow = ProtocolRow {
 /// Reads both characteristics: many oximeters send both, and which one a frame is, its channel says.
 struct Plx {
     profile: Profile,
+    racp: Racp,
 }
 
 impl Driver for Plx {
-    fn handle(&mut self, _now: Monotonic, input: In<'_>) -> Vec<Out> {
+    fn handle(&mut self, now: Monotonic, input: In<'_>) -> Vec<Out> {
         match input {
-            In::Bytes(SPOT_CHECK, bytes) => outputs(bytes, self.spot(bytes)),
+            In::Bytes(SPOT_CHECK, bytes) => {
+                let mut out = outputs(bytes, self.spot(bytes));
+                out.extend(self.racp.record(now, 0, 0));
+                out
+            }
             In::Bytes(CONTINUOUS_MEASUREMENT, bytes) => outputs(bytes, continuous(bytes)),
+            In::Bytes(CONTROL_POINT, bytes) => outputs(bytes, self.racp.answer(now, bytes)),
             In::Bytes(other, bytes) => about(other, bytes),
-            In::Connected | In::Wake | In::Disconnected => Vec::new(),
+            In::Connected => self.racp.connected(now),
+            In::Wake => self.racp.wake(now),
+            In::Disconnected => {
+                self.racp.disconnected();
+                Vec::new()
+            }
         }
     }
 }
@@ -58,13 +74,13 @@ impl Plx {
         let flags = fields.u8()?;
         let has = |bit: u8| flags & (1 << bit) != 0;
         let (spo2, pulse_rate) = (fields.sfloat()?, fields.sfloat()?);
-        let time = fields.optional(has(0), Fields::take::<7>)?;
+        let time = fields.optional(has(0), DateTime::read)?;
         let status = Status(fields.optional(has(1), Fields::u16)?.unwrap_or(0));
         let sensor = fields.optional(has(2), |f| sensor(f, !has(3)))?.unwrap_or(Sensor(0));
         let amplitude = fields.optional(has(3), Fields::sfloat)?;
 
         let clock_set = !has(4);
-        let clock = time.filter(|_| clock_set).and_then(date_time);
+        let clock = time.filter(|_| clock_set).and_then(DateTime::as_utc);
         let taken_at = clock.and_then(|clock| self.profile.moment(clock));
         let mut out = charted(spo2, pulse_rate, amplitude, status, sensor, taken_at);
         if status.stored() && taken_at.is_none() {
@@ -73,7 +89,13 @@ impl Plx {
                 reading.quality = Quality::Questionable;
             }
         }
-        let said = clock.filter(|_| !status.stored()).map(|clock| Out::About(About::Clock(clock)));
+        // By what does not change when a result is read out later: its stamp and its numbers.
+        let number = time.map(|time| fingerprint(&[&time.0, bytes.get(1..5).unwrap_or_default()]));
+        out.iter_mut().for_each(|reading| reading.device_seq = number);
+        let said = match clock {
+            Some(clock) => (!status.stored()).then_some(Out::About(About::Clock(clock))),
+            None => time.map(|_| Out::About(About::ClockUnset)),
+        };
         Ok(said.into_iter().chain(out.into_iter().map(Out::Reading)).collect())
     }
 }
@@ -112,7 +134,13 @@ fn charted(
         device_time: at,
         device_seq: None,
     };
-    quantities.into_iter().flatten().map(reading).collect()
+    let word = status_word(Code::OXIMETER_STATUS, sensor.0).map(|word| Reading { device_time: at, quality: demo_or_good(status), ..word });
+    quantities.into_iter().flatten().map(reading).chain(word).collect()
+}
+
+/// Demonstration data stay together: a status word beside them is one too.
+const fn demo_or_good(status: Status) -> Quality {
+    if status.demo() { Quality::Demo } else { Quality::Good }
 }
 
 fn value_of(value: Float, status: Status, sensor: Sensor) -> Result<record::decimal::Decimal, NoValue> {
@@ -229,8 +257,11 @@ mod tests {
     #[test]
     fn a_captured_spot_check_is_read_and_its_unset_clock_is_not_believed() {
         let out = decode("ble.plx-spot", &SPOT_CAPTURE).expect("known");
-        assert_eq!(readings(&out), [row(Code::SPO2, "97", "ok"), row(Code::PULSE_RATE, "96", "ok")]);
-        assert!(out.iter().all(|o| matches!(o, Out::Reading(Reading { device_time: None, .. }))));
+        // The finger is poorly perfused, says the sensor's status.
+        let want = [row(Code::SPO2, "97", "ok"), row(Code::PULSE_RATE, "96", "ok"), row(Code::OXIMETER_STATUS, "32", "ok")];
+        assert_eq!(readings(&out), want);
+        assert_eq!(out[0], Out::About(About::ClockUnset));
+        assert!(out[1..].iter().all(|o| matches!(o, Out::Reading(Reading { device_time: None, .. }))));
     }
 
     #[test]
@@ -270,7 +301,32 @@ mod tests {
         assert_eq!(readings(&out), [row(Code::SPO2, "none", "not-measured"), row(Code::PULSE_RATE, "none", "not-measured")]);
         assert_eq!(with_status(0, 1 << 11)[0], row(Code::SPO2, "none", "sensor-off"));
         let out = decode("ble.plx-continuous", &hex!("08 FF07 FE07 008000")).expect("known");
-        assert_eq!(readings(&out), [row(Code::SPO2, "none", "sensor-off"), row(Code::PULSE_RATE, "none", "out-of-range")]);
+        assert_eq!(readings(&out)[..2], [row(Code::SPO2, "none", "sensor-off"), row(Code::PULSE_RATE, "none", "out-of-range")]);
+    }
+
+    #[test]
+    fn stored_spot_checks_are_asked_for_and_known_again_when_repeated() {
+        let mut profile = Profile::bare("ble.plx-spot");
+        profile.feed = vec![driver::profile::Feed {
+            characteristic: driver::profile::Uuid::assigned(0x2A52),
+            mode: driver::profile::FeedMode::Indicate,
+        }];
+        let mut driver = (SPOT.make)(&profile);
+        driver.handle(Monotonic(0), In::Connected);
+        let out = driver.handle(Monotonic(1_000_000), In::Wake);
+        assert_eq!(out[0], Out::Send(CONTROL_POINT, hex!("01 01").to_vec()));
+        let mut numbers = |frame: &[u8]| -> Vec<Option<u64>> {
+            let out = driver.handle(Monotonic(1_000_000), In::Bytes(SPOT_CHECK, frame));
+            out.iter().filter_map(|o| if let Out::Reading(r) = o { Some(r.device_seq) } else { None }).collect()
+        };
+        let live = numbers(&SPOT_CAPTURE);
+        assert!(live.iter().all(|number| number.is_some() && *number == live[0]));
+        let mut stored = SPOT_CAPTURE;
+        stored[13] |= 1 << 1;
+        assert_eq!(numbers(&stored), live);
+        stored[1] -= 1;
+        assert_ne!(numbers(&stored), live);
+        assert_eq!(driver.handle(Monotonic(2_000_000), In::Bytes(CONTROL_POINT, &hex!("06 00 01 01"))), []);
     }
 
     #[test]

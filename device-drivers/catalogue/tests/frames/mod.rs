@@ -11,6 +11,12 @@ pub fn frame(row: &ProtocolRow) -> Vec<u8> {
         "ble.heart-rate" => hex!("1F 01 01 32 01 01 00 02 01 FF FF").to_vec(),
         "ble.plx-spot" => hex!("1F 6100 6000 E107 01 01 01 22 13 2000 200000 0CF1").to_vec(),
         "ble.plx-continuous" => hex!("1F BDF3 3C00 6100 3D00 6200 3E00 0000 000000 0CF1").to_vec(),
+        "ble.blood-pressure" => hex!("1E 8A00 5800 7800 EA07 0B 16 0A 00 00 3C00 01 2700").to_vec(),
+        "ble.thermometer" => hex!("06 B00E00FE DC07 0C 05 0B 32 1B 04").to_vec(),
+        "ble.glucose" => hex!("1B 0100 E307 02 1B 0B 0A 1E FBFF 1E00 12 0501").to_vec(),
+        "ble.cgm" => hex!("0F E3 D2E4 0500 02 14 FF 02F0 E5F3 8E3F 06 00 0C10 0600").to_vec(),
+        "ble.weight" => hex!("0E 7038 EA07 0B 16 0A 00 00 02 E600 D606").to_vec(),
+        "ble.body-composition" => hex!("FE0F FA00 EA07 0B 16 0A 00 00 FF D01B 8F01 E02E 7B2A 1027 4020 8813 7038 D606").to_vec(),
         "ge.dri" => [dri_numerics(), dri_wave()].concat(),
         "hl7.oru" => mllp(
             b"MSH|^~\\&|MON|W|||20150118143000+0000||ORU^R01^ORU_R01|id1|P|2.6|||AL|AL\rPID|||1\rPV1||I|\\S\\^^B\rOBR|1||||||20150118143000\r\

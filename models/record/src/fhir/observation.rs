@@ -38,6 +38,7 @@ struct Style {
 const HEART: Option<(&str, &[&str])> = Some(("heartrate", &["/min"]));
 const BREATH: Option<(&str, &[&str])> = Some(("resprate", &["/min"]));
 const HEAT: Option<(&str, &[&str])> = Some(("bodytemp", &["Cel", "[degF]"]));
+const BODY_TEMPERATURE: Option<(&str, &str)> = Some(("8310-5", "Body temperature"));
 const OXYGEN: Option<(&str, &[&str])> = Some(("oxygensat", &["%"]));
 
 const fn style(
@@ -62,6 +63,18 @@ static STYLES: &[Style] = &[
     style(Code::RESPIRATORY_RATE_AIRWAY, None, BREATH, Some("Airway flow")),
     style(Code::TEMPERATURE, None, HEAT, None),
     style(Code::TEMPERATURE_BODY, None, HEAT, None),
+    style(Code::TEMPERATURE_ORAL, BODY_TEMPERATURE, HEAT, None),
+    style(Code::TEMPERATURE_RECTAL, BODY_TEMPERATURE, HEAT, None),
+    style(Code::TEMPERATURE_AXILLARY, BODY_TEMPERATURE, HEAT, None),
+    style(Code::TEMPERATURE_EAR, BODY_TEMPERATURE, HEAT, None),
+    style(Code::TEMPERATURE_TYMPANIC, BODY_TEMPERATURE, HEAT, None),
+    style(Code::TEMPERATURE_GASTROINTESTINAL, None, HEAT, None),
+    style(Code::TEMPERATURE_FINGER, None, HEAT, None),
+    style(Code::TEMPERATURE_TOE, None, HEAT, None),
+    style(Code::WEIGHT, None, Some(("bodyweight", &["kg", "[lb_av]"])), None),
+    style(Code::HEIGHT, None, Some(("bodyheight", &["cm", "[in_i]"])), None),
+    style(Code::BMI, None, Some(("bmi", &["kg/m2"])), None),
+    style(Code::BODY_FAT, None, None, Some("Bioelectrical impedance")),
     style(Code::NIBP_SYSTOLIC, None, None, Some("Blood pressure cuff")),
     style(Code::NIBP_DIASTOLIC, None, None, Some("Blood pressure cuff")),
     style(Code::NIBP_MEAN, None, None, Some("Blood pressure cuff")),
