@@ -1,4 +1,4 @@
-//! Bluetooth devices: a heart-rate strap and a pulse oximeter behind a fake `org.bluez` on a private system bus. A
+//! Bluetooth devices: straps, oximeters, cuffs, thermometers, scales and glucose meters behind a fake `org.bluez` on a private system bus. A
 //! program under test finds it through `DBUS_SYSTEM_BUS_ADDRESS`, and uses its ordinary Bluetooth code.
 
 mod bluez;
@@ -26,7 +26,7 @@ const RESTART: Duration = Duration::from_millis(500);
 /// Options of the Bluetooth devices.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Which devices: `hr`, `plx`.
+    /// Which devices: `hr`, `plx`, `bp`, `thermometer`, `scale`, `glucose`.
     #[arg(long, value_delimiter = ',', default_value = "hr,plx")]
     pub devices: Vec<Kind>,
     /// Devices that say nothing until they are paired.
@@ -61,8 +61,18 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
             _ = second.tick() => {
                 let vitals = patient.advance(1.0);
                 for peripheral in peripherals.iter_mut().filter(|p| p.plugged && !p.silent) {
-                    let value = peripheral.measurement(&vitals);
-                    bluez.notify(peripheral, value).await;
+                    if let Some(value) = peripheral.measurement(&vitals) {
+                        bluez.notify(peripheral, value).await;
+                    }
+                    for result in peripheral.replay() {
+                        bluez.notify(peripheral, result).await;
+                    }
+                    for (records, said) in peripheral.answers() {
+                        for record in records {
+                            bluez.notify(peripheral, record).await;
+                        }
+                        bluez.answer(peripheral, said).await;
+                    }
                 }
             }
             command = commands.recv() => match command {
@@ -134,13 +144,17 @@ impl Kind {
         match self {
             Self::HeartRate => "hr",
             Self::Oximeter => "plx",
+            Self::BloodPressure => "bp",
+            Self::Thermometer => "thermometer",
+            Self::Scale => "scale",
+            Self::GlucoseMeter => "glucose",
         }
     }
 }
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::HeartRate, Self::Oximeter]
+        &Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {

@@ -3,7 +3,7 @@
 //!     physiology ──▶ vitals, waves ──┬─▶ dri   a GE monitor on a pseudo-terminal
 //!     control (stdin) ───────────────┼─▶ mllp  an IHE PCD-01 monitor, as a TCP client
 //!                                    ├─▶ wire  oximeters, a ventilator, an analyser, monitors: serial, TCP, UDP
-//!                                    └─▶ ble   a heart-rate strap and an oximeter behind a fake `org.bluez`
+//!                                    └─▶ ble   straps, oximeters, cuffs, thermometers, scales, glucose meters behind a fake `org.bluez`
 //!
 //! Always: a seed gives the same patient; devices behave as the protocol says, faults included, on command.
 //! Never here: the decoders, their tables or any other crate of the house. What both sides believe wrongly, no test

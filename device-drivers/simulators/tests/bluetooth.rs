@@ -228,3 +228,33 @@ fn one_device_serves_one_link_and_a_feed_it_lacks_is_named() {
         ears.until(8, |stamped| (stamped.event == LinkEvent::Disconnected { reason: reason.clone() }).then_some(())).await;
     });
 }
+
+#[test]
+fn a_cuff_sends_its_result_and_a_meter_the_memory_it_is_asked_for() {
+    on_a_bus_of_its_own("a_cuff_sends_its_result_and_a_meter_the_memory_it_is_asked_for", async |socket| {
+        let _devices = devices(socket, &["--devices", "bp,glucose"]);
+        let (transport, mut ears) = transport();
+        let open = |service, feeds: &[(u128, FeedMode)]| {
+            let feeds = feeds.iter().map(|(number, mode)| Feed { characteristic: short(*number), mode: *mode }).collect();
+            let matches = BleMatch { services: vec![short(service)], ..BleMatch::default() };
+            transport.open(Spec::Ble(BleSpec { matches, feeds, silence: None }))
+        };
+        let bytes = |link, number: u128| {
+            move |stamped: &transport::Stamped| match &stamped.event {
+                LinkEvent::Bytes(channel, bytes) if stamped.link == link && *channel == Channel::Characteristic(short(number)) => {
+                    Some(bytes.clone())
+                }
+                _ => None,
+            }
+        };
+        let cuff = open(0x1810, &[(0x2a2b, FeedMode::Read), (0x2a35, FeedMode::Indicate)]);
+        assert_eq!(ears.until(8, bytes(cuff, 0x2a2b)).await.len(), 10);
+        assert_eq!(ears.until(8, bytes(cuff, 0x2a35)).await.len(), 19);
+        let meter = open(0x1808, &[(0x2a18, FeedMode::Notify), (0x2a52, FeedMode::Indicate)]);
+        ears.until(8, |stamped| (stamped.link == meter && matches!(stamped.event, LinkEvent::Connected { .. })).then_some(())).await;
+        transport.send(meter, Channel::Characteristic(short(0x2a52)), vec![1, 1]).unwrap();
+        assert_eq!(ears.until(5, bytes(meter, 0x2a18)).await[..3], [0x0b, 1, 0]);
+        assert_eq!(ears.until(5, bytes(meter, 0x2a52)).await, [6, 0, 1, 1]);
+        transport.shutdown().await;
+    });
+}

@@ -142,7 +142,8 @@ proptest! {
             let heard = of(&heard, code);
             prop_assert_eq!(heard.is_some(), value.is_some());
             if let (Some(heard), Some(value)) = (heard, value) {
-                prop_assert!(if off { heard.value == Err(NoValue::SensorOff) } else { same(value, heard, 0) }, "{:?} {:?}", value, heard);
+                let holds = if off { heard.value == Err(NoValue::SensorOff) } else { same(value, heard, 0) };
+                prop_assert!(holds, "{:?} {:?}", value, heard);
             }
         }
     }
@@ -225,7 +226,8 @@ proptest! {
         let (_, heard) = heard("ble.weight", &said.measurement());
         let (unit, value) = if imperial { (Unit::Pound, steps(raw, 1, -2)) } else { (Unit::Kilogram, steps(raw, 5, -3)) };
         prop_assert_eq!(heard[0].unit, unit);
-        prop_assert!(if raw == 0xFFFF { heard[0].value.is_err() } else { heard[0].value == value });
+        let failed = raw == 0xFFFF;
+        prop_assert!(failed && heard[0].value.is_err() || !failed && heard[0].value == value);
         if let Some((bmi, height)) = bmi_height {
             prop_assert_eq!(&of(&heard, Code::BMI).expect("bmi").value, &steps(bmi, 1, -1));
             prop_assert_eq!(&of(&heard, Code::HEIGHT).expect("height").value, &steps(height, 1, -1));

@@ -1,19 +1,25 @@
 //! A fake `org.bluez`: one adapter and its devices, with the interfaces and properties that a Bluetooth client needs,
 //! and the errors and signals of the real one.
 
-use super::peripheral::{Link, Peripheral};
+use super::characteristics::WallTime;
+use super::peripheral::{Kind, Link, Peripheral};
 use crate::ready::say;
 use anyhow::Result;
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{ObjectPath, OwnedValue};
 use zbus::{Connection, interface};
 
 const ADAPTER: &str = "/org/bluez/hci0";
 const BATTERY_PERCENT: u8 = 87;
+/// Where the measurement and the record access control point lie in a device's own service.
+const MEASUREMENT: &str = "char0011";
+const RECORDS: &str = "char0014";
+const RECORD_ACCESS: u16 = 0x2a52;
+const CURRENT_TIME: u16 = 0x2a2b;
 const RSSI: i16 = -58;
 
 type Options = HashMap<String, OwnedValue>;
@@ -112,10 +118,19 @@ impl Bluez {
 
     /// Sends a measurement, if somebody subscribed.
     pub async fn notify(&self, peripheral: &Peripheral, value: Vec<u8>) {
+        self.push(peripheral, MEASUREMENT, value).await;
+    }
+
+    /// Says something at the record access control point, if somebody subscribed.
+    pub async fn answer(&self, peripheral: &Peripheral, value: Vec<u8>) {
+        self.push(peripheral, RECORDS, value).await;
+    }
+
+    async fn push(&self, peripheral: &Peripheral, characteristic: &str, value: Vec<u8>) {
         if !peripheral.link.connected.load(Relaxed) || !peripheral.link.notifying.load(Relaxed) {
             return;
         }
-        let place = format!("{}/service0010/char0011", path(peripheral));
+        let place = format!("{}/service0010/{characteristic}", path(peripheral));
         if let Ok(characteristic) = self.connection.object_server().interface::<_, Characteristic>(place).await {
             characteristic.get_mut().await.value = value;
             let _ = characteristic.get().await.value_changed(characteristic.signal_emitter()).await;
@@ -144,15 +159,23 @@ impl Bluez {
 /// A characteristic: its place, its 16-bit number, what may be done with it, its value.
 type Offer = (&'static str, u16, &'static str, Vec<u8>);
 
-/// What a device offers, by service: the measurement, the battery, and who made it.
-fn offered(peripheral: &Peripheral) -> [(&'static str, u16, Vec<Offer>); 3] {
+/// What a device offers, by service: the measurement, the battery, who made it, and its clock.
+fn offered(peripheral: &Peripheral) -> Vec<(&'static str, u16, Vec<Offer>)> {
     let (service, measurement) = peripheral.service();
     let serial = peripheral.address.replace(':', "").into_bytes();
-    [
-        ("service0010", service, vec![("char0011", measurement, "notify", Vec::new())]),
+    let mut own = vec![(MEASUREMENT, measurement, "notify", Vec::new())];
+    if peripheral.kind == Kind::GlucoseMeter {
+        own.push((RECORDS, RECORD_ACCESS, "indicate", Vec::new()));
+    }
+    let mut all = vec![
+        ("service0010", service, own),
         ("service0020", 0x180f, vec![("char0021", 0x2a19, "read", vec![BATTERY_PERCENT])]),
         ("service0030", 0x180a, vec![("char0031", 0x2a24, "read", b"Simulated".to_vec()), ("char0033", 0x2a25, "read", serial)]),
-    ]
+    ];
+    if peripheral.kind.has_clock() {
+        all.push(("service0040", 0x1805, vec![("char0041", CURRENT_TIME, "read", Vec::new())]));
+    }
+    all
 }
 
 fn path(peripheral: &Peripheral) -> String {
@@ -391,11 +414,14 @@ struct Characteristic {
 impl Characteristic {
     fn read_value(&self, _options: Options) -> Result<Vec<u8>, Refusal> {
         self.link.may_talk()?;
-        Ok(self.value.clone())
+        Ok(if self.uuid == uuid(CURRENT_TIME) { WallTime::now().current_time() } else { self.value.clone() })
     }
 
     fn write_value(&self, value: Vec<u8>, _options: Options) -> Result<(), Refusal> {
         self.link.may_talk()?;
+        if self.uuid == uuid(RECORD_ACCESS) {
+            self.link.requests.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
+        }
         say(&json!({"written": {"device": self.device, "characteristic": self.uuid, "bytes": value}}));
         Ok(())
     }

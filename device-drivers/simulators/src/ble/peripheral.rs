@@ -1,8 +1,12 @@
 //! The devices themselves: who they are, what they offer, what they measure.
 
+use super::characteristics::{BloodPressure, Glucose, Memory, Number, Temperature, WallTime, Weight};
+use crate::clock::now_ms;
 use crate::physiology::Vitals;
-use std::sync::Arc;
+use jiff::tz::TimeZone;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a device is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,7 +15,33 @@ pub enum Kind {
     HeartRate,
     /// A finger oximeter: Pulse Oximeter service, continuous.
     Oximeter,
+    /// A cuff: Blood Pressure service, a stamped result each time it has measured.
+    BloodPressure,
+    /// An ear thermometer: Health Thermometer service, used every half minute.
+    Thermometer,
+    /// A scale: Weight Scale service, stepped on every minute.
+    Scale,
+    /// A glucose meter: Glucose service, a new record each minute; it sends what it is asked for.
+    GlucoseMeter,
 }
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::HeartRate, Self::Oximeter, Self::BloodPressure, Self::Thermometer, Self::Scale, Self::GlucoseMeter];
+
+    /// Whether its results carry the time of its own clock, which can be read.
+    #[must_use]
+    pub const fn has_clock(self) -> bool {
+        !matches!(self, Self::HeartRate | Self::Oximeter)
+    }
+}
+
+/// Seconds between uses of a thermometer, of a scale and of a glucose meter.
+const THERMOMETER_EVERY_S: u64 = 30;
+const SCALE_EVERY_S: u64 = 60;
+const GLUCOSE_EVERY_S: u64 = 60;
+/// Records a meter holds; the oldest is overwritten.
+const MEMORY_MAX: usize = 500;
 
 /// One device.
 pub struct Peripheral {
@@ -31,6 +61,14 @@ pub struct Peripheral {
     pub link: Arc<Link>,
     /// Part of a beat, in 1/1024 s, left over from the last second.
     beat_left: f64,
+    /// Seconds it has been on.
+    seconds: u64,
+    /// The last result of its cuff, mmHg.
+    cuff: Option<(u16, u16)>,
+    /// What it has stored.
+    memory: Memory,
+    /// How much of its memory a cuff has sent since somebody subscribed.
+    sent: usize,
 }
 
 /// The state of a device's link.
@@ -43,6 +81,8 @@ pub struct Link {
     pub connected: AtomicBool,
     /// Its measurement is subscribed.
     pub notifying: AtomicBool,
+    /// What was written to its record access control point and not answered yet.
+    pub requests: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Peripheral {
@@ -53,6 +93,10 @@ impl Peripheral {
         let (last, name) = match kind {
             Kind::HeartRate => (1, "Lamplight HR"),
             Kind::Oximeter => (2, "Lamplight OX"),
+            Kind::BloodPressure => (3, "Lamplight BP"),
+            Kind::Thermometer => (4, "Lamplight TH"),
+            Kind::Scale => (5, "Lamplight WS"),
+            Kind::GlucoseMeter => (6, "Lamplight GL"),
         };
         let off = || AtomicBool::new(false);
         Self {
@@ -62,8 +106,12 @@ impl Peripheral {
             plugged: true,
             silent: false,
             sensor_on: true,
-            link: Arc::new(Link { wants_pairing, paired: off(), connected: off(), notifying: off() }),
+            link: Arc::new(Link { wants_pairing, paired: off(), connected: off(), notifying: off(), requests: Mutex::default() }),
             beat_left: 0.0,
+            seconds: 0,
+            cuff: None,
+            memory: Memory::default(),
+            sent: 0,
         }
     }
 
@@ -73,14 +121,96 @@ impl Peripheral {
         match self.kind {
             Kind::HeartRate => (0x180d, 0x2a37),
             Kind::Oximeter => (0x1822, 0x2a5f),
+            Kind::BloodPressure => (0x1810, 0x2a35),
+            Kind::Thermometer => (0x1809, 0x2a1c),
+            Kind::Scale => (0x181d, 0x2a9d),
+            Kind::GlucoseMeter => (0x1808, 0x2a18),
         }
     }
 
-    /// One second's measurement.
-    pub fn measurement(&mut self, vitals: &Vitals) -> Vec<u8> {
+    /// What a second brings, if anything.
+    pub fn measurement(&mut self, vitals: &Vitals) -> Option<Vec<u8>> {
+        let used = |every_s: u64, seconds: u64| seconds % every_s == 1;
+        self.seconds += 1;
         match self.kind {
-            Kind::HeartRate => self.heart_rate(vitals),
-            Kind::Oximeter => self.oximetry(vitals),
+            Kind::HeartRate => Some(self.heart_rate(vitals)),
+            Kind::Oximeter => Some(self.oximetry(vitals)),
+            Kind::BloodPressure => {
+                self.blood_pressure(vitals);
+                None
+            }
+            Kind::Thermometer => used(THERMOMETER_EVERY_S, self.seconds).then(|| self.temperature(vitals)),
+            Kind::Scale => used(SCALE_EVERY_S, self.seconds).then(weight),
+            Kind::GlucoseMeter => {
+                if used(GLUCOSE_EVERY_S, self.seconds) {
+                    self.store_glucose();
+                }
+                None
+            }
+        }
+    }
+
+    /// Answers requests for stored records: the measurements, and behind them what the control point says.
+    pub fn answers(&self) -> Vec<(Vec<Vec<u8>>, Vec<u8>)> {
+        let requests = std::mem::take(&mut *self.link.requests.lock().unwrap_or_else(PoisonError::into_inner));
+        requests.iter().map(|request| self.memory.answer(request)).collect()
+    }
+
+    /// What a cuff sends of itself: its whole memory to whoever subscribes, oldest first and without a mark, then each new result.
+    pub fn replay(&mut self) -> Vec<Vec<u8>> {
+        if self.kind != Kind::BloodPressure || !self.link.notifying.load(Relaxed) {
+            self.sent = 0;
+            return Vec::new();
+        }
+        let unsent = self.memory.records.get(self.sent..).unwrap_or_default();
+        self.sent = self.memory.records.len();
+        unsent.iter().map(|(_, bytes)| bytes.clone()).collect()
+    }
+
+    /// Stores a result whenever the cuff has measured; one off the arm fails.
+    fn blood_pressure(&mut self, vitals: &Vitals) {
+        const CUFF_TOO_LOOSE: u16 = 1 << 1;
+        let result = (whole(vitals.systolic), whole(vitals.diastolic));
+        if self.cuff.replace(result) == Some(result) || self.memory.records.len() >= MEMORY_MAX {
+            return;
+        }
+        let number = |value: u16| if self.sensor_on { Number::Of(value.into(), 0) } else { Number::NotANumber };
+        let said = BloodPressure {
+            kilopascal: false,
+            pressures: [number(result.0), number(result.1), number(whole(vitals.mean_pressure()))],
+            at: Some(WallTime::now()),
+            pulse: Some(number(whole(vitals.heart_rate))),
+            user: Some(1),
+            status: Some(if self.sensor_on { 0 } else { CUFF_TOO_LOOSE }),
+        };
+        self.memory.records.push((0, said.measurement()));
+    }
+
+    fn temperature(&self, vitals: &Vitals) -> Vec<u8> {
+        const EAR: u8 = 3;
+        let value = if self.sensor_on { Number::Of(whole(vitals.temperature * 10.0).into(), -1) } else { Number::NotANumber };
+        Temperature { fahrenheit: false, value, at: Some(WallTime::now()), site: Some(EAR) }.measurement()
+    }
+
+    fn store_glucose(&mut self) {
+        const CAPILLARY_WHOLE_BLOOD: u8 = 1;
+        const FINGER: u8 = 1;
+        let sequence = self.memory.records.last().map_or(1, |(number, _)| number.wrapping_add(1));
+        // 90 to 119 mg/dL, in kg/L.
+        let value = Number::Of(90 + i32::from(sequence % 30), -5);
+        let concentration = Some((value, CAPILLARY_WHOLE_BLOOD, FINGER));
+        let said = Glucose {
+            sequence,
+            base: WallTime::now(),
+            offset_min: Some(0),
+            concentration,
+            molar: false,
+            status: Some(0),
+            context_follows: false,
+        };
+        self.memory.records.push((sequence, said.measurement()));
+        if self.memory.records.len() > MEMORY_MAX {
+            self.memory.records.remove(0);
         }
     }
 
@@ -118,6 +248,28 @@ impl Peripheral {
     }
 }
 
+/// An adult who steps on it dressed.
+fn weight() -> Vec<u8> {
+    Weight { imperial: false, steps: 14_448, at: Some(WallTime::now()), user: Some(1), bmi_height: None }.measurement()
+}
+
+impl WallTime {
+    /// The device's clock is right, and set to UTC.
+    #[must_use]
+    pub fn now() -> Self {
+        let at = jiff::Timestamp::from_millisecond(now_ms()).unwrap_or_default().to_zoned(TimeZone::UTC);
+        let small = |part: i8| part.unsigned_abs();
+        Self {
+            year: at.year().unsigned_abs(),
+            month: small(at.month()),
+            day: small(at.day()),
+            hour: small(at.hour()),
+            minute: small(at.minute()),
+            second: small(at.second()),
+        }
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast to u16 saturates")]
 fn whole(value: f64) -> u16 {
     value.round() as u16
@@ -132,16 +284,48 @@ mod tests {
     #[test]
     fn the_strap_sends_rate_contact_and_the_time_between_beats() {
         let mut strap = Peripheral::new(Kind::HeartRate, 1, false);
-        assert_eq!(strap.measurement(&VITALS), [0x16, 60, 0, 4]);
+        assert_eq!(strap.measurement(&VITALS).expect("value"), [0x16, 60, 0, 4]);
         strap.sensor_on = false;
-        assert_eq!(strap.measurement(&VITALS), [0x04, 0]);
+        assert_eq!(strap.measurement(&VITALS).expect("value"), [0x04, 0]);
     }
 
     #[test]
     fn the_oximeter_sends_numbers_or_not_a_number_with_the_reason() {
         let mut oximeter = Peripheral::new(Kind::Oximeter, 1, false);
-        assert_eq!(oximeter.measurement(&VITALS), [0x0c, 98, 0, 60, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(oximeter.measurement(&VITALS).expect("value"), [0x0c, 98, 0, 60, 0, 0, 1, 0, 0, 0]);
         oximeter.sensor_on = false;
-        assert_eq!(oximeter.measurement(&VITALS), [0x0c, 0xff, 7, 0xff, 7, 0, 0x80, 0, 8, 0]);
+        assert_eq!(oximeter.measurement(&VITALS).expect("value"), [0x0c, 0xff, 7, 0xff, 7, 0, 0x80, 0, 8, 0]);
+    }
+
+    #[test]
+    fn a_cuff_sends_its_memory_to_whoever_subscribes_and_a_result_off_the_arm_failed() {
+        let mut cuff = Peripheral::new(Kind::BloodPressure, 1, false);
+        for _ in 0..2 {
+            assert_eq!(cuff.measurement(&VITALS), None);
+        }
+        assert!(cuff.replay().is_empty());
+        cuff.link.notifying.store(true, Relaxed);
+        let said = cuff.replay();
+        assert_eq!((said.len(), said[0][0], &said[0][1..7]), (1, 0x1e, &[120, 0, 75, 0, 90, 0][..]));
+        cuff.sensor_on = false;
+        cuff.measurement(&Vitals { systolic: 121.0, ..VITALS });
+        let failed = cuff.replay();
+        assert_eq!((failed.len(), &failed[0][1..3], failed[0].last_chunk::<2>()), (1, &[0xff, 7][..], Some(&[2, 0])));
+        cuff.link.notifying.store(false, Relaxed);
+        assert!(cuff.replay().is_empty());
+        cuff.link.notifying.store(true, Relaxed);
+        assert_eq!(cuff.replay().len(), 2);
+    }
+
+    #[test]
+    fn a_meter_says_nothing_of_itself_and_answers_with_its_memory() {
+        let mut meter = Peripheral::new(Kind::GlucoseMeter, 1, false);
+        for _ in 0..=GLUCOSE_EVERY_S {
+            assert_eq!(meter.measurement(&VITALS), None);
+        }
+        meter.link.requests.lock().expect("lock").push(vec![1, 1]);
+        let answers = meter.answers();
+        assert_eq!((answers.len(), answers[0].0.len(), &answers[0].1[..]), (1, 2, &[6, 0, 1, 1][..]));
+        assert!(meter.answers().is_empty());
     }
 }

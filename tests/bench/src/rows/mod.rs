@@ -2,7 +2,8 @@
 
 mod agent;
 mod backfill;
-mod decode;
+mod decode_ble;
+mod decode_streams;
 mod disk_numerics;
 mod disk_real;
 mod ingest;
@@ -65,7 +66,8 @@ pub const WORKS: &[Work] = &[
     Work { name: "sync-week", run: sync_week::run },
     Work { name: "sync-idle", run: sync_quiet::idle },
     Work { name: "sync-one-document", run: sync_quiet::one_document },
-    Work { name: "decode-streams", run: decode::run },
+    Work { name: "decode-streams", run: decode_streams::run },
+    Work { name: "decode-ble", run: decode_ble::run },
     Work { name: "agent", run: agent::run },
 ];
 
