@@ -96,8 +96,9 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                     bluez = Bluez::start(&bus.address, &peripherals).await?;
                 }
                 Some(Command::RestartBus) => {
-                    bluez.stop().await;
+                    // The bus goes first: whoever listens must not see the service leave it.
                     bus.restart().await?;
+                    bluez.stop().await;
                     bluez = Bluez::start(&bus.address, &peripherals).await?;
                 }
                 Some(command) => change(&command, &mut peripherals, &bluez, &mut patient).await?,
