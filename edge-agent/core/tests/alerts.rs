@@ -75,7 +75,7 @@ fn the_document_of_an_alert_is_valid_fhir_and_holds_what_a_replay_needs() {
     let evidence: Value = serde_json::from_str(extension["valueString"].as_str().expect("text")).expect("json");
     assert_eq!(
         (evidence["rules"].as_str(), evidence["total"].as_u64(), evidence["exact"].as_bool()),
-        (Some("news2-2017/1"), Some(3), Some(false))
+        (Some("news2-2017/2"), Some(3), Some(false))
     );
     assert_eq!(evidence["watermark"][0]["next_seq"], 2);
     let state: risk::Chart = serde_json::from_value(evidence["state"].clone()).expect("chart");

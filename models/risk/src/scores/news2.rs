@@ -50,7 +50,17 @@ const PULSE: Vital = Vital {
 };
 const TEMPERATURE: Vital = Vital {
     parameter: Parameter::Temperature,
-    measures: &[Measure { code: Code::TEMPERATURE, limit: ONCE_A_SET }],
+    // Of the body's core, nearest to it first; a finger's or a toe's temperature is not scored.
+    measures: &[
+        Measure { code: Code::TEMPERATURE, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_BODY, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_GASTROINTESTINAL, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_RECTAL, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_TYMPANIC, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_EAR, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_ORAL, limit: ONCE_A_SET },
+        Measure { code: Code::TEMPERATURE_AXILLARY, limit: ONCE_A_SET },
+    ],
     bands: Bands { places: 1, rows: &[(350, 3), (360, 1), (380, 0), (390, 1)], above: 2 },
 };
 
@@ -144,7 +154,7 @@ impl Score for News2 {
         "National Early Warning Score 2"
     }
     fn rules_version(&self) -> &'static str {
-        "news2-2017/1"
+        "news2-2017/2"
     }
     fn population(&self) -> &'static Population {
         &POPULATION
