@@ -144,8 +144,11 @@ impl BloodPressure {
             stamp.put(reading);
             reading.device_seq = number;
         }
-        let user = result.user.and_then(user).map(|id| Out::About(About::User(id)));
-        stamp.about().into_iter().chain(user).chain(readings.into_iter().map(Out::Reading)).collect()
+        let mut out = Vec::with_capacity(readings.len() + 2);
+        out.extend(stamp.about());
+        out.extend(result.user.and_then(user).map(|id| Out::About(About::User(id))));
+        out.extend(readings.into_iter().map(Out::Reading));
+        out
     }
 }
 
@@ -155,9 +158,9 @@ fn readings(result: &Result35) -> Vec<Reading> {
     let failed = [systolic, diastolic, mean].iter().all(|pressure| pressure.value() == Err(NoValue::NotMeasured));
     let blame = if failed { Some(blame.unwrap_or_else(|| NoValue::Fault(FAILED.to_owned()))) } else { blame };
     let pressure = |code, value| number(code, value, result.unit, blame.as_ref());
-    let pulse = result.pulse.map(|pulse| number(Code::PULSE_RATE_NIBP, nonzero(pulse), Unit::PerMinute, blame.as_ref()));
-    let pressures = [pressure(Code::NIBP_SYSTOLIC, systolic), pressure(Code::NIBP_DIASTOLIC, diastolic), pressure(Code::NIBP_MEAN, mean)];
-    let mut readings: Vec<Reading> = pressures.into_iter().chain(pulse).collect();
+    let mut readings = Vec::with_capacity(5);
+    readings.extend([pressure(Code::NIBP_SYSTOLIC, systolic), pressure(Code::NIBP_DIASTOLIC, diastolic), pressure(Code::NIBP_MEAN, mean)]);
+    readings.extend(result.pulse.map(|pulse| number(Code::PULSE_RATE_NIBP, nonzero(pulse), Unit::PerMinute, blame.as_ref())));
     if result.status.doubtful() {
         readings.iter_mut().for_each(doubt);
     }
@@ -174,9 +177,11 @@ fn nonzero(value: Float) -> Float {
 }
 
 fn numbered(result: &Result35, time: DateTime, readings: &[Reading]) -> u64 {
-    let number = |reading: &Reading| reading.value.as_ref().map_or(0, |value: &Decimal| value.mantissa()).to_le_bytes();
-    let values: Vec<u8> = readings.iter().filter(|reading| reading.code != Code::NIBP_STATUS).flat_map(number).collect();
-    fingerprint(&[&[result.user.unwrap_or(0xFF)], &time.0, &values])
+    let value = |at: usize| {
+        let reading = readings.get(at).filter(|reading| reading.code != Code::NIBP_STATUS);
+        reading.and_then(|reading| reading.value.as_ref().ok()).map_or(0, |value: &Decimal| value.mantissa()).to_le_bytes()
+    };
+    fingerprint(&[&[result.user.unwrap_or(0xFF)], &time.0, &value(0), &value(1), &value(2), &value(3)])
 }
 
 fn pressures(fields: &mut Fields<'_>) -> Result<(u8, Unit, [Float; 3]), DecodeError> {

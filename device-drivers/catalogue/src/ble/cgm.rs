@@ -245,9 +245,26 @@ fn checked(fields: &mut Fields<'_>, frame: &[u8], protected: bool) -> Result<(),
 /// CRC-16/MCRF4XX: polynomial 1021 reflected, starting from FFFF.
 fn crc(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc: u16, _| if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 })
+        let [low, high] = (crc ^ u16::from(*byte)).to_le_bytes();
+        u16::from(high) ^ CRC_OF_BYTE[usize::from(low)]
     })
 }
+
+const CRC_OF_BYTE: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut byte: u16 = 0;
+    while byte < 256 {
+        let mut crc = byte;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 };
+            bit += 1;
+        }
+        table[byte as usize] = crc;
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

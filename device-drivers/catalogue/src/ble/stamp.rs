@@ -45,8 +45,9 @@ impl DateTime {
 
 /// A number for a record that its device does not number: the same for the same bytes (FNV-1a).
 pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
-    let bytes = parts.iter().flat_map(|part| part.iter());
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
+    parts.iter().fold(0xCBF2_9CE4_8422_2325, |hash, part| {
+        part.iter().fold(hash, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
+    })
 }
 
 /// What is known of a device's clock during a session.
