@@ -125,11 +125,8 @@ impl Plan {
             faults.remove(&Fault::HandOver);
         }
         if faults.contains(&Fault::Clone) {
-            faults.retain(|fault| !matches!(fault, Fault::Restore | Fault::Rollback));
-        }
-        // A box that leaves a record while its copy orders the end of it is told apart from itself by nobody: the alarm is raised.
-        if faults.contains(&Fault::Clone) && faults.contains(&Fault::HandOver) {
-            faults.remove(&Fault::Erase);
+            // What a box destroys while its copy opens it to others is told apart by nobody: the alarm is raised.
+            faults.retain(|fault| !matches!(fault, Fault::Restore | Fault::Rollback | Fault::Erase));
         }
         let sites: Vec<usize> = if faults.contains(&Fault::Revoke) { vec![1, 1] } else { sites };
         Self { seed, sites, commands: dice.between(20, 70), pace_s: *dice.pick(&[5, 60, 600, 3600]).unwrap_or(&60), faults }

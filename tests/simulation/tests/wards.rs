@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Seeds of a run of the tests; `LAMPLIGHT_SIMULATION_SEEDS` asks for more or fewer.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 2_000;
 
 #[test]
 fn wards_of_the_budget_keep_every_promise() {
