@@ -54,25 +54,34 @@ pub async fn accept(
     Ok((noted, axum::Json(quarantined(&hub).await?)))
 }
 
+/// What is held of one site.
+#[derive(Default)]
+struct Held {
+    entries: u64,
+    oldest_ms: Option<u64>,
+    kinds: BTreeMap<u16, u64>,
+}
+
 async fn quarantined(hub: &Arc<Hub>) -> Result<Vec<QuarantineView>, Problem> {
     let found = hub.recorder.read(|store| store.begin()?.in_state(Kept::Quarantined, None, COUNTED_MAX)).await;
     let found = found.map_err(|error| {
         tracing::error!(%error, "the quarantine cannot be read");
         Problem::of_store(&error)
     })?;
-    let mut sites: BTreeMap<ReplicaId, (u64, Option<u64>, BTreeMap<u16, u64>)> = BTreeMap::new();
+    let mut sites: BTreeMap<ReplicaId, Held> = BTreeMap::new();
     for entry in found {
-        let (entries, oldest, kinds) = sites.entry(entry.header.author).or_default();
-        *entries += 1;
-        *oldest = Some(oldest.map_or(entry.header.hlc.wall_ms, |held| held.min(entry.header.hlc.wall_ms)));
-        *kinds.entry(entry.header.kind.0).or_default() += 1;
+        let held = sites.entry(entry.header.author).or_default();
+        let written = entry.header.hlc.wall_ms;
+        held.entries += 1;
+        held.oldest_ms = Some(held.oldest_ms.map_or(written, |oldest| oldest.min(written)));
+        *held.kinds.entry(entry.header.kind.0).or_default() += 1;
     }
     let names = named(hub).await?;
-    let view = |(author, (entries, oldest, kinds)): (ReplicaId, (u64, Option<u64>, BTreeMap<u16, u64>))| QuarantineView {
+    let view = |(author, held): (ReplicaId, Held)| QuarantineView {
         site: names.of(author),
-        entries,
-        oldest_ms: oldest.and_then(|ms| i64::try_from(ms).ok()),
-        kinds: kinds.into_iter().map(|(kind, entries)| QuarantinedKind { kind: word(Kind(kind)), entries }).collect(),
+        entries: held.entries,
+        oldest_ms: held.oldest_ms.and_then(|ms| i64::try_from(ms).ok()),
+        kinds: held.kinds.into_iter().map(|(kind, entries)| QuarantinedKind { kind: word(Kind(kind)), entries }).collect(),
     };
     Ok(sites.into_iter().map(view).collect())
 }

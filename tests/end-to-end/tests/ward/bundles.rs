@@ -45,7 +45,7 @@ async fn a_stick_there_and_a_stick_back_prove_what_no_line_could() -> Result<()>
         Ok((line["waiting"] == 0 && line["last_bundle"]["equal"] == true).then_some(line))
     })
     .await
-    .with_context(|| end_to_end::process::last_lines(&ward.clinics[0].agent.log().to_owned()))?;
+    .with_context(|| end_to_end::process::last_lines(ward.clinics[0].agent.log()))?;
     assert_eq!((&line["state"], &line["digest_equal"]), (&json!("offline"), &json!(true)), "{line}");
     let row = site(&operator.get("/api/v1/fleet").await?, "hillside")?;
     assert_eq!((&row["digest_hex"], &row["digest"]), (&line["digest"], &json!("equal")), "{row}");
