@@ -118,6 +118,30 @@ fn a_patient_may_come_back_to_the_site_that_handed_them_over() {
 }
 
 #[test]
+fn a_hub_that_goes_back_to_before_it_knew_a_record_learns_from_the_order_to_erase_it_who_takes_part() {
+    let (mut site, mut hub) = enrolled();
+    assert!(sync(&mut site, &mut hub).0.equal);
+    let backup = hub.store.clone();
+    let patient = site.patient("p1");
+    assert!(sync(&mut site, &mut hub).0.equal);
+    let now = site.now();
+    site.replica.erase(&mut site.store, now, &mut site.entropy, &Act::system(), &patient).expect("erase");
+    assert!(sync(&mut site, &mut hub).0.equal);
+    assert!(settle(&mut hub, &site), "the hub signs");
+    assert!(sync(&mut site, &mut hub).0.equal);
+
+    let mut hub = Node { store: backup, ..hub }.restart(9);
+    for _ in 0..3 {
+        sync(&mut site, &mut hub);
+        settle(&mut hub, &site);
+    }
+    assert!(sync(&mut site, &mut hub).0.equal, "the grants are gone, and both still agree on who shares what");
+    let erasures = hub.replica.erasures();
+    assert_eq!(erasures.iter().map(|(_, outstanding)| outstanding.len()).collect::<Vec<_>>(), [0]);
+    assert_eq!(erasures, site.replica.erasures());
+}
+
+#[test]
 fn an_erased_record_is_gone_everywhere_once_each_replica_has_signed_and_chains_still_verify() {
     let (mut old, mut hub, mut new, patient) = two_sites();
     let before = hub.replica.digest(old.replica.id()).all;
