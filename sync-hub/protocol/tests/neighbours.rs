@@ -3,7 +3,7 @@
 
 mod support;
 
-use protocol::{Draft, Peer, PeerRole, Replica};
+use protocol::{Draft, Peer, PeerRole, Replica, Store};
 use record::binding::{Binding, Bound};
 use record::ledger::Act;
 use record::time::Timestamp;
@@ -48,6 +48,18 @@ fn what_one_box_registers_reaches_the_hub_through_the_other() {
     assert_eq!(summary.refused, Vec::new());
     assert!(summary.equal);
     assert_eq!(hub.shown("Patient", "p1")["gender"], "female");
+}
+
+#[test]
+fn what_reached_the_hub_through_a_neighbour_is_signed_for_to_its_writer_too() {
+    let (mut a, mut b, mut hub) = clinic();
+    a.patient("p1");
+    assert!(sync(&mut a, &mut b).0.equal && sync(&mut b, &mut hub).0.equal);
+    // It brings the hub nothing new, and must still learn that all of it is held there.
+    assert!(sync(&mut a, &mut hub).0.equal);
+    let unheld = |node: &mut Node| node.store.begin().expect("begin").unheld(node.replica.id(), hub.replica.id()).expect("unheld").0;
+    assert_eq!(unheld(&mut a), 0);
+    assert_eq!(unheld(&mut b), 0);
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl<'a> Composer<'a> {
         let cited = from.cites;
         let last = self.tx.receipt(me, self.peer)?.map_or(ReceiptId::default(), |r| r.id());
         let behind = cited != last;
-        if (state.owes_receipt || behind) && !from.more && (message.wants.is_empty() || idle) {
+        let owes = state.owes_receipt || behind || (same && self.holds_untold(&heads, message.digest)?);
+        if owes && !from.more && (message.wants.is_empty() || idle) {
             self.sign(if behind { ReceiptId::default() } else { cited }, &heads, &mut message)?;
             state.owes_receipt = false;
         }
@@ -347,6 +348,16 @@ impl<'a> Composer<'a> {
     }
 
     /// Signs for what is held of the chains others wrote, as far as it differs from what the receipt `since` says.
+    /// Whether more is held than the peer was ever signed for: what it wrote may have come through others.
+    fn holds_untold(&mut self, heads: &[Head], digest: Hash) -> Result<bool, StoreError> {
+        let (me, peer) = (self.replica.id(), self.peer);
+        if self.tx.receipt(me, peer)?.is_some_and(|last| last.digest == digest) {
+            return Ok(false);
+        }
+        let told: BTreeMap<ChainId, u64> = self.tx.held(me, peer)?.into_iter().map(|held| (held.chain, held.next)).collect();
+        Ok(heads.iter().any(|head| head.chain.author != me && told.get(&head.chain).is_none_or(|next| *next < head.next)))
+    }
+
     fn sign(&mut self, since: ReceiptId, heads: &[Head], message: &mut Message) -> Result<(), StoreError> {
         let (me, peer) = (self.replica.id(), self.peer);
         let said: BTreeMap<ChainId, Held> = if since == ReceiptId::default() {
