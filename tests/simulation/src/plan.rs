@@ -128,8 +128,21 @@ impl Plan {
             // What a box destroys while its copy opens it to others is told apart by nobody: the alarm is raised.
             faults.retain(|fault| !matches!(fault, Fault::Restore | Fault::Rollback | Fault::Erase));
         }
-        let sites: Vec<usize> = if faults.contains(&Fault::Revoke) { vec![1, 1] } else { sites };
-        Self { seed, sites, commands: dice.between(20, 70), pace_s: *dice.pick(&[5, 60, 600, 3600]).unwrap_or(&60), faults }
+        let plan = Self {
+            seed,
+            sites,
+            commands: dice.between(20, 70),
+            pace_s: *dice.pick(&[5, 60, 600, 3600]).unwrap_or(&60),
+            faults: BTreeSet::new(),
+        };
+        plan.with(faults)
+    }
+
+    /// The same plan with these faults instead of its own. With a revocation a site has one box.
+    #[must_use]
+    pub fn with(self, faults: BTreeSet<Fault>) -> Self {
+        let sites = if faults.contains(&Fault::Revoke) { vec![1, 1] } else { self.sites };
+        Self { sites, faults, ..self }
     }
 
     /// Whether something may happen.

@@ -46,7 +46,7 @@ fn a_seed_is_the_same_run_every_time() {
 fn every_fault_by_itself_is_survived() {
     for fault in Fault::ALL {
         for seed in 0..3 {
-            let plan = Plan { faults: [fault].into(), ..Plan::of(seed) };
+            let plan = Plan::of(seed).with([fault].into());
             assert_eq!(run(&plan, false).failure, None, "{}, seed {seed}", fault.name());
         }
     }

@@ -83,7 +83,7 @@ fn main() -> ExitCode {
 fn plan(options: &Options, seed: u64) -> Plan {
     let mut plan = Plan::of(seed);
     if let Some(only) = &options.only {
-        plan.faults = only.iter().filter_map(|name| Fault::from_name(name)).collect();
+        plan = plan.with(only.iter().filter_map(|name| Fault::from_name(name)).collect());
     }
     plan
 }
