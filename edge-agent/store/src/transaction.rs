@@ -62,7 +62,7 @@ impl Transaction for SqliteTransaction<'_> {
     fn in_state(&mut self, state: State, scope: Option<ScopeId>, limit: usize) -> Result<Vec<Entry>, StoreError> {
         ledger::in_state(self.db(), state, scope, limit)
     }
-    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError> {
+    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<Vec<Header>, StoreError> {
         payloads::wanted(self.db(), limit, keep)
     }
     fn lacking(&mut self, chain: ChainId) -> Result<Vec<(u64, State)>, StoreError> {

@@ -58,10 +58,10 @@ impl Access {
         self.has(replica) && self.ends.get(&replica).copied() >= self.granted(replica)
     }
 
-    /// Whether a replica took part and has left.
+    /// Whether a replica took part and has left, also where its grant is not known (any more).
     #[must_use]
     pub fn has_left(&self, replica: ReplicaId) -> bool {
-        self.had(replica) && !self.has(replica)
+        self.left.contains_key(&replica) && !self.has(replica)
     }
 
     /// Everyone who takes part or did, as an order to destroy the scope names them.

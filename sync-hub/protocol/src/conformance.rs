@@ -259,12 +259,12 @@ fn wanted(store: &mut dyn Store) -> Result<(), Failure> {
         tx.append(&bare(&stretch), head, State::Waiting, Timestamp(1))?;
     }
     let mut list = |limit, without: u8| -> Result<Vec<u8>, Failure> {
-        let headers = tx.wanted(limit, &mut |scope| scope.0[0] != without)?;
+        let headers = tx.wanted(limit, &mut |chain| chain.scope.0[0] != without)?;
         Ok(headers.iter().map(|h| h.scope.0[0]).collect())
     };
     same("documents first, then numerics, then waves, each newest first", vec![5, 3, 4, 2, 1], list(10, 0)?)?;
     same("at most so many", vec![5, 3], list(2, 0)?)?;
-    same("of the scopes asked for", vec![5, 3, 2, 1], list(10, 4)?)
+    same("of the chains asked for", vec![5, 3, 2, 1], list(10, 4)?)
 }
 
 fn clearing(store: &mut dyn Store) -> Result<(), Failure> {

@@ -203,8 +203,8 @@ impl Transaction for Working<'_> {
         let asked = rows.filter(|row| row.state == state && scope.is_none_or(|s| row.header.scope == s));
         Ok(asked.take(limit).map(|row| row.entry(false)).collect())
     }
-    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError> {
-        let wanted = self.state.rows().filter(|(.., row)| row.state == State::Wanted && keep(&row.header.scope));
+    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<Vec<Header>, StoreError> {
+        let wanted = self.state.rows().filter(|(.., row)| row.state == State::Wanted && keep(&row.header.chain()));
         let mut headers: Vec<Header> = wanted.map(|(.., row)| Header::clone(&row.header)).collect();
         headers.sort_by_key(|h| (h.kind.priority(), Reverse(h.hlc.wall_ms), h.chain(), h.seq));
         headers.truncate(limit);

@@ -357,8 +357,8 @@ pub trait Transaction {
     fn mark(&mut self, chain: ChainId, seq: u64, state: State) -> Result<(), StoreError>;
     /// Entries in a state, of one scope if given, in order of arrival, at most `limit`; payloads left out.
     fn in_state(&mut self, state: State, scope: Option<ScopeId>, limit: usize) -> Result<Vec<Entry>, StoreError>;
-    /// Headers of wanted entries whose scope is one to `keep`: by [`record::ledger::Kind::priority`], newest first, at most `limit`.
-    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError>;
+    /// Headers of wanted entries whose chain is one to `keep`: by [`record::ledger::Kind::priority`], newest first, at most `limit`.
+    fn wanted(&mut self, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<Vec<Header>, StoreError>;
     /// The entries of a chain whose payload is not here, by place.
     fn lacking(&mut self, chain: ChainId) -> Result<Vec<(u64, State)>, StoreError>;
     /// What has come of a wanted payload so far.

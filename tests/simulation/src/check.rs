@@ -1,6 +1,6 @@
 //! What must be so at every moment, and at the end.
 
-use crate::model::{Key, Place, holds};
+use crate::model::{Key, Place, holds, whole};
 use crate::node::NodeId;
 use crate::plan::Fault;
 use crate::workload::{json_of, values};
@@ -39,12 +39,13 @@ pub fn summary(message: &Message) -> String {
 /// It covers more.
 pub fn receipt(world: &mut World, node: NodeId, message: &Message) -> Result<(), Failure> {
     let Some(receipt) = &message.receipt else { return Ok(()) };
+    let decayed = world.flipped > 0;
     let disk = &mut world.nodes[node].disk;
     let mut false_word = None;
     for held in &receipt.held {
         for seq in (0..held.next).filter(|seq| held.covers(*seq)) {
             let entry = disk.read(|tx| tx.entry(held.chain, seq)).ok().flatten();
-            if !entry.is_some_and(|e| e.state.holds() && e.payload.len() == e.header.len as usize) {
+            if !entry.is_some_and(|e| whole(&e) || (decayed && e.state.holds())) {
                 false_word = Some((held.chain, seq));
             }
         }
@@ -289,11 +290,17 @@ fn erased(world: &mut World) -> Result<(), Failure> {
             if !erased && !left {
                 continue;
             }
+            let (me, hub) = (world.nodes[node].id(), world.nodes[0].id());
             let kept = world.nodes[node].disk.read(|tx| {
                 let scope = tx.scope(patient.scope)?;
                 let mut kept = Vec::new();
                 if scope.as_ref().is_some_and(|s| s.key.is_some()) {
-                    kept.push(format!("its key, with {:?}", scope.map(|s| s.access)));
+                    let mut told = Vec::new();
+                    for chain in tx.chains()?.into_iter().filter(|c| c.head.chain.scope == patient.scope && c.head.chain.author == me) {
+                        let (run, next) = (chain.head.chain.run, chain.head.next);
+                        told.push((run, next, tx.held_of(hub, me, chain.head.chain)?, tx.lacking(chain.head.chain)?));
+                    }
+                    kept.push(format!("its key; of its own, the hub has signed for {told:?}; it is known of {:?}", scope.map(|s| s.access)));
                 }
                 for chain in tx.chains()?.into_iter().filter(|c| c.head.chain.scope == patient.scope) {
                     for seq in 0..chain.head.next {

@@ -105,7 +105,7 @@ impl Transaction for Gated<'_> {
         fn header_hash(chain: ChainId, seq: u64) -> Option<Hash>;
         fn mark(chain: ChainId, seq: u64, state: State) -> ();
         fn in_state(state: State, scope: Option<ScopeId>, limit: usize) -> Vec<Entry>;
-        fn wanted(limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Vec<Header>;
+        fn wanted(limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Vec<Header>;
         fn lacking(chain: ChainId) -> Vec<(u64, State)>;
         fn part(chain: ChainId, seq: u64) -> Vec<u8>;
         fn put_part(chain: ChainId, seq: u64, bytes: &[u8]) -> ();

@@ -36,9 +36,12 @@ impl Mallory {
         let disk = &mut nodes.get_mut(victim)?.disk;
         let chains = disk.read(|tx| tx.chains()).ok()?;
         let of_victim: Vec<_> = chains.into_iter().filter(|c| c.head.chain.author == theirs && c.head.next > 0).collect();
-        let chain = fate.pick(&of_victim)?.head.chain;
+        let head = fate.pick(&of_victim)?.head;
+        let chain = head.chain;
         let key = disk.read(|tx| tx.scope(chain.scope)).ok()?.and_then(|s| s.key);
-        let mut stretch = disk.read(|tx| tx.stretches(chain, 0, 1)).ok()?.into_iter().next()?;
+        // The newest, which the hub may not have heard of yet; or the first.
+        let from = if fate.chance(70) { head.next.saturating_sub(1) } else { 0 };
+        let mut stretch = disk.read(|tx| tx.stretches(chain, from, 1)).ok()?.into_iter().next()?;
         for (header, payload) in stretch.headers.iter().zip(&mut stretch.payloads) {
             *payload = disk.read(|tx| tx.entry(chain, header.seq)).ok()?.map(|e| e.payload)?;
         }

@@ -147,6 +147,12 @@ impl Model {
         self.patients.get(patient).is_some_and(|p| !p.erased.is_empty())
     }
 
+    /// Whether somebody was told to leave a patient's record, or may have been.
+    #[must_use]
+    pub fn has_left(&self, patient: usize, key: Key) -> bool {
+        self.patients.get(patient).is_some_and(|p| p.moves.iter().any(|(.., leaving)| leaving.contains(&key)))
+    }
+
     /// The patient of a scope.
     #[must_use]
     pub fn patient_of(&self, scope: ScopeId) -> Option<usize> {

@@ -114,15 +114,11 @@ impl Plan {
             faults.retain(|fault| !matches!(fault, Fault::Retain | Fault::Restore | Fault::Rollback | Fault::Clone));
         }
         // What was dropped under the receipt of a hub that then goes back, or is gone from both a box and its hub, is lost indeed.
-        if faults.contains(&Fault::Restore) || faults.contains(&Fault::Rollback) {
+        if faults.contains(&Fault::Rollback) {
             faults.remove(&Fault::Retain);
         }
         if faults.contains(&Fault::Restore) {
             faults.remove(&Fault::Rollback);
-        }
-        // What a box that went back writes of a patient whose record it had left before stays with it: see "What is thin" there too.
-        if faults.contains(&Fault::Restore) || faults.contains(&Fault::Rollback) {
-            faults.remove(&Fault::HandOver);
         }
         if faults.contains(&Fault::Clone) {
             // What a box destroys while its copy opens it to others is told apart by nobody: the alarm is raised.

@@ -381,15 +381,17 @@ impl World {
     }
 
     /// Scopes whose patients lie in a bed of a box, or of whom it has samples that are not sealed.
-    fn busy(&self, node: NodeId) -> BTreeSet<ScopeId> {
-        let Some(key) = self.nodes.get(node).map(|n| n.key) else { return BTreeSet::new() };
+    fn busy(&mut self, node: NodeId) -> BTreeSet<ScopeId> {
+        let Some(here) = self.nodes.get_mut(node) else { return BTreeSet::new() };
+        let key = here.key;
+        let ticks = here.disk.read(crate::disk::ticks).unwrap_or_default();
         let current = self.model.current(key);
         let lying = current.iter().filter(|b| b.until.is_none()).filter_map(|b| match &b.what {
             Bound::Patient { scope, .. } => Some(*scope),
             Bound::Device(_) => None,
         });
-        let tail = self.model.samples.values().filter(|s| s.key == key && !s.lost && self.model.place(s).is_none());
-        let owners = tail.filter_map(|s| match self.model.owner(key, s.frame.device.as_str(), s.frame.measured) {
+        let tail = ticks.iter().flat_map(|(_, bytes)| decode_tick(bytes).unwrap_or_default());
+        let owners = tail.filter_map(|frame| match self.model.owner(key, frame.device.as_str(), frame.measured) {
             Place::Patient(number) => self.model.patients.get(number).map(|p| p.scope),
             _ => None,
         });

@@ -51,8 +51,8 @@ pub(crate) fn put_part(db: Db<'_>, chain: ChainId, seq: u64, bytes: &[u8]) -> Re
 }
 
 /// Read in the order asked for, from its own index, so that a long list costs no more than what is taken from it.
-pub(crate) fn wanted(db: Db<'_>, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError> {
-    let mut judged: HashMap<ScopeId, bool> = HashMap::new();
+pub(crate) fn wanted(db: Db<'_>, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<Vec<Header>, StoreError> {
+    let mut judged: HashMap<ChainId, bool> = HashMap::new();
     let mut headers = Vec::new();
     if limit == 0 {
         return Ok(headers);
@@ -60,7 +60,7 @@ pub(crate) fn wanted(db: Db<'_>, limit: usize, keep: &mut dyn FnMut(&ScopeId) ->
     let sql = "SELECT header FROM entries WHERE state = 'wanted' ORDER BY priority, wall_ms DESC, chain, seq";
     db.each(format_args!("wanted entries"), sql, [], |row| {
         let Packed(header) = row.get::<_, Packed<Header>>(0)?;
-        if *judged.entry(header.scope).or_insert_with_key(|scope| keep(scope)) {
+        if *judged.entry(header.chain()).or_insert_with_key(|chain| keep(chain)) {
             headers.push(header);
         }
         Ok(if headers.len() < limit { Next::More } else { Next::Enough })

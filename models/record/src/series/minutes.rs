@@ -102,16 +102,17 @@ impl Minutes {
     }
 
     /// Takes in others of the same unit. Digits that do not fit one power of ten are left out, as if they were doubted.
-    pub fn add(&mut self, mut others: Self) {
+    pub fn add(&mut self, others: &Self) {
         if self.rows.is_empty() {
-            *self = others;
-            return;
+            self.exponent = others.exponent;
         }
-        let exponent = self.exponent.min(others.exponent);
-        self.rescale(exponent);
-        others.rescale(exponent);
+        self.rescale(self.exponent.min(others.exponent));
         let follows = self.rows.last().zip(others.rows.first()).is_none_or(|(last, first)| last.minute < first.minute);
-        self.rows.append(&mut others.rows);
+        let held = self.rows.len();
+        self.rows.extend_from_slice(&others.rows);
+        if let Some(added) = self.rows.get_mut(held..) {
+            rescale(added, others.exponent, self.exponent);
+        }
         if !follows {
             self.sort();
         }
@@ -130,18 +131,8 @@ impl Minutes {
     }
 
     fn rescale(&mut self, exponent: i8) {
-        let scale = 10i64.checked_pow(u32::from(self.exponent.abs_diff(exponent)));
+        rescale(&mut self.rows, self.exponent, exponent);
         self.exponent = exponent;
-        if scale == Some(1) {
-            return;
-        }
-        for row in &mut self.rows {
-            let scaled = |digits: i64| scale.and_then(|scale| digits.checked_mul(scale));
-            *row = match (scaled(row.min), scaled(row.max), scaled(row.sum)) {
-                (Some(min), Some(max), Some(sum)) => Minute { min, max, sum, ..*row },
-                _ => Minute { minute: row.minute, flags: row.flags | DOUBTED, ..Minute::default() },
-            };
-        }
     }
 
     /// `[min, mean, max]` of each minute that has values, with the minute, for drawing.
@@ -264,6 +255,21 @@ impl Minute {
     /// Bits that hold how far the sum is above [`Self::least`].
     fn room(&self) -> u32 {
         width((self.max.wrapping_sub(self.min) as u64).saturating_mul(u64::from(self.count)))
+    }
+}
+
+/// Puts digits of one power of ten at a lower one.
+fn rescale(rows: &mut [Minute], from: i8, to: i8) {
+    let scale = 10i64.checked_pow(u32::from(from.abs_diff(to)));
+    if scale == Some(1) {
+        return;
+    }
+    for row in rows {
+        let scaled = |digits: i64| scale.and_then(|scale| digits.checked_mul(scale));
+        *row = match (scaled(row.min), scaled(row.max), scaled(row.sum)) {
+            (Some(min), Some(max), Some(sum)) => Minute { min, max, sum, ..*row },
+            _ => Minute { minute: row.minute, flags: row.flags | DOUBTED, ..Minute::default() },
+        };
     }
 }
 

@@ -8,11 +8,12 @@ use crate::commit::DocumentState;
 use crate::store::{DeadLetter, Incident, Scope, State, Store, StoreError, Transaction};
 use crate::wire::{Part, Refused as WireRefused};
 use record::binding::Binding;
-use record::id::{PatientId, ReplicaId};
+use record::id::{PatientId, ReplicaId, ScopeId};
 use record::ledger::chain::ChainError;
 use record::ledger::entry::{PAYLOAD_LIMIT, sha256};
 use record::ledger::{ChainId, Head, Header, Hlc, Kind, Stretch};
 use record::time::Now;
+use std::collections::BTreeSet;
 
 /// A stretch that was not taken, and why.
 pub type Refused = WireRefused;
@@ -87,6 +88,8 @@ pub(crate) struct Taking<'a> {
     peer: ReplicaId,
     changes: Changes,
     accepted: Accepted,
+    /// Scopes in which a payload came that had been missing.
+    filled: BTreeSet<ScopeId>,
 }
 
 enum Stopped {
@@ -109,7 +112,7 @@ fn refused(kind: &'static str, error: &ChainError) -> Stopped {
 
 impl<'a> Taking<'a> {
     pub fn new(replica: &'a Replica, tx: &'a mut dyn Transaction, now: Now, peer: ReplicaId) -> Self {
-        Self { tx, known: replica.known.clone(), replica, now, peer, changes: Changes::default(), accepted: Accepted::default() }
+        Self { tx, known: replica.known.clone(), replica, now, peer, changes: Changes::default(), accepted: Accepted::default(), filled: BTreeSet::new() }
     }
 
     pub fn finish(self) -> (Known, Accepted) {
@@ -123,6 +126,13 @@ impl<'a> Taking<'a> {
     /// Whether anything was new so far.
     pub fn is_new(&self) -> bool {
         self.accepted.is_new()
+    }
+
+    /// Everyone else who takes part where a payload came that had been missing: what they were signed for says less than is held now.
+    pub fn untold(&self) -> BTreeSet<ReplicaId> {
+        let me = self.replica.id();
+        let scopes = self.filled.iter().filter_map(|scope| self.known.scopes.get(scope));
+        scopes.flat_map(|scope| scope.access.grants()).map(|(member, ..)| member).filter(|m| *m != me && *m != self.peer).collect()
     }
 
     pub fn all(&mut self, stretches: &[Stretch], parts: &[Part]) -> Result<(), StoreError> {
@@ -230,7 +240,7 @@ impl<'a> Taking<'a> {
             _ if access.is_erased() => Some(State::Erased),
             // Whoever has left hears only of being asked back.
             Kind::GRANT => None,
-            _ => (access.had(me) && !access.has(me)).then_some(State::Dropped),
+            _ => access.has_left(me).then_some(State::Dropped),
         }
     }
 
@@ -244,6 +254,7 @@ impl<'a> Taking<'a> {
         self.tx.put_payload(chain, header.seq, payload, State::Waiting)?;
         self.tx.drop_dead_letter(chain, header.seq)?;
         self.accepted.payloads += 1;
+        self.filled.insert(chain.scope);
         let state = self.applying().entry(header, payload)?;
         if state != State::Waiting {
             self.tx.mark(chain, header.seq, state)?;
@@ -289,6 +300,10 @@ impl<'a> Taking<'a> {
             return Ok(());
         }
         self.tx.mark(chain, seq, State::Absent)?;
+        // Whoever has left a scope has dropped it; those who take part are asked yet.
+        if self.known.scopes.get(&chain.scope).is_some_and(|scope| scope.access.has_left(self.peer)) {
+            return Ok(());
+        }
         if self.known.is_before_hub() || self.known.hub().is_some_and(|hub| hub != self.peer) {
             return Ok(());
         }

@@ -319,7 +319,7 @@ impl Applying<'_> {
                 for (scope, granted) in scopes {
                     self.change_scope(*scope, |scope| scope.access.leave(header.author, *granted))?;
                     if header.author == me && self.known.scopes.get(scope).is_some_and(|s| !s.access.has(me)) {
-                        self.close(*scope, State::Dropped)?;
+                        self.leave(*scope)?;
                     }
                 }
             }
@@ -338,6 +338,26 @@ impl Applying<'_> {
                 self.change_scope(header.scope, |scope| scope.access.order_erasure(header.author, members))?;
                 self.close(header.scope, State::Erased)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Closes a scope this replica has left. What it wrote there and its hub has not signed for it keeps until then: restored from
+    /// before it left, it may have written more.
+    fn leave(&mut self, scope: ScopeId) -> Result<(), StoreError> {
+        let me = self.identity.replica();
+        let mut untold = Vec::new();
+        if let Some(hub) = self.known.hub() {
+            for head in self.known.heads.values().filter(|h| h.chain.scope == scope && h.chain.author == me) {
+                let held = self.tx.held_of(hub, me, head.chain)?;
+                for seq in (0..head.next).filter(|seq| held.as_ref().is_none_or(|held| !held.covers(*seq))) {
+                    untold.extend(self.tx.entry(head.chain, seq)?.filter(|entry| entry.state.holds()));
+                }
+            }
+        }
+        self.close(scope, State::Dropped)?;
+        for entry in untold {
+            self.tx.put_payload(entry.header.chain(), entry.header.seq, &entry.payload, State::Waiting)?;
         }
         Ok(())
     }

@@ -84,22 +84,42 @@ impl Known {
         if scope.access.is_unknown() { scope.creator == peer } else { scope.access.has(me) && scope.access.has(peer) }
     }
 
-    /// As [`Known::is_shared`], by id.
-    pub fn shares(&self, scope: ScopeId, me: ReplicaId, peer: ReplicaId) -> bool {
-        self.scopes.get(&scope).is_some_and(|s| self.is_shared(s, me, peer))
+    /// Whether a chain is to be on both: they share its scope, and its author has ever taken part there. Between a hub and whoever has
+    /// left a scope also what that one wrote in it: restored from before it left, it may have written more.
+    pub fn shares(&self, chain: ChainId, me: ReplicaId, peer: ReplicaId) -> bool {
+        self.scopes.get(&chain.scope).is_some_and(|scope| {
+            let shared = self.is_shared(scope, me, peer) && self.takes_part(chain);
+            shared || self.is_of_past_member(scope, chain.author, me, peer)
+        })
+    }
+
+    /// Whether a peer may hold payloads of a chain: it takes part in the scope, or wrote it while it did.
+    pub fn may_serve(&self, chain: ChainId, me: ReplicaId, peer: ReplicaId) -> bool {
+        self.scopes.get(&chain.scope).is_some_and(|scope| {
+            scope.access.is_unknown() || scope.access.has(peer) || self.is_of_past_member(scope, chain.author, me, peer)
+        })
+    }
+
+    fn is_of_past_member(&self, scope: &Scope, author: ReplicaId, me: ReplicaId, peer: ReplicaId) -> bool {
+        let hub = if author == me { peer } else { me };
+        (author == me || author == peer) && self.is_hub(me, hub) && scope.access.has_left(author)
     }
 
     pub fn shared_heads(&self, me: ReplicaId, peer: ReplicaId) -> Vec<Head> {
         let mut heads = Vec::new();
         // Chains lie ordered by scope: each scope is judged once.
-        let mut judged: Option<(ScopeId, bool)> = None;
+        let mut judged: Option<(&Scope, bool)> = None;
         for head in self.heads.values() {
-            let shared = match judged {
-                Some((scope, shared)) if scope == head.chain.scope => shared,
-                _ => self.shares(head.chain.scope, me, peer),
+            let chain = head.chain;
+            let (scope, shared) = match judged {
+                Some((scope, shared)) if scope.id == chain.scope => (scope, shared),
+                _ => {
+                    let Some(scope) = self.scopes.get(&chain.scope) else { continue };
+                    (scope, self.is_shared(scope, me, peer))
+                }
             };
-            judged = Some((head.chain.scope, shared));
-            if shared && self.takes_part(head.chain) {
+            judged = Some((scope, shared));
+            if (shared && self.takes_part(chain)) || self.is_of_past_member(scope, chain.author, me, peer) {
                 heads.push(*head);
             }
         }

@@ -5,12 +5,15 @@ use super::write::{CommitError, Writer};
 use super::{Peer, Replica, damaged};
 use crate::commit::Committed;
 use crate::entropy::Entropy;
-use crate::store::{Scope, Store, StoreError};
+use crate::store::{Entry, Scope, State, Store, StoreError, Transaction};
 use record::id::{PatientId, ReplicaId, ScopeId};
-use record::ledger::Hlc;
+use record::ledger::{Head, Hlc};
 use record::ledger::body::{Act, Body, Erasure, Membership, Revocation};
 use record::ledger::grant::ScopeRole;
 use record::time::Now;
+
+/// Entries looked at in one go, of those that wait for a key.
+const UNTOLD_MAX: usize = 10_000;
 
 /// Why nothing of a membership was changed.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +88,7 @@ impl Replica {
         let me = self.id();
         let mut tx = store.begin()?;
         for head in self.known.heads.values().filter(|h| h.chain.scope == scope && h.chain.author != at) {
-            let Some(held) = tx.held_of(at, me, head.chain)?.filter(|held| held.next >= head.next) else { return Ok(false) };
-            // What is not here cannot have been sent.
-            let lacking = if held.gaps.is_empty() { Vec::new() } else { tx.lacking(head.chain)? };
-            let given_up = |seq| lacking.iter().any(|(lacks, _)| *lacks == seq);
-            if !held.gaps.iter().flat_map(|(from, to)| *from..*to).all(given_up) {
+            if !is_told(tx.as_mut(), at, me, *head)? {
                 return Ok(false);
             }
         }
@@ -248,17 +247,18 @@ impl Replica {
         let mut leaving = Vec::new();
         if let Some(keeper) = keeper {
             let mut tx = store.begin()?;
+            self.drop_told(tx.as_mut(), keeper)?;
             for scope in self.known.scopes.values().filter(|s| s.access.ends(me) && !s.access.is_erased() && !in_use(s.id)) {
                 let own = self.known.heads.values().filter(|h| h.chain.scope == scope.id && h.chain.author == me);
                 let mut safe = true;
                 for head in own {
-                    let held = tx.held_of(keeper, me, head.chain)?;
-                    safe &= held.is_some_and(|held| held.next >= head.next && held.gaps.is_empty());
+                    safe &= is_told(tx.as_mut(), keeper, me, *head)?;
                 }
                 if let (true, Some(granted)) = (safe, scope.access.granted(me)) {
                     leaving.push((scope.id, granted));
                 }
             }
+            tx.commit()?;
         }
         if erased.is_empty() && late.is_empty() && leaving.is_empty() {
             return Ok(None);
@@ -279,6 +279,18 @@ impl Replica {
         Ok(Some(committed?))
     }
 
+    /// Drops what this replica wrote in scopes it has left and kept because `keeper` had not signed for it; now it has.
+    fn drop_told(&self, tx: &mut dyn Transaction, keeper: ReplicaId) -> Result<(), StoreError> {
+        let me = self.id();
+        for Entry { header, .. } in tx.in_state(State::Waiting, None, UNTOLD_MAX)? {
+            let has_left = self.known.scopes.get(&header.scope).is_some_and(|s| s.access.has_left(me));
+            if has_left && header.author == me && tx.held_of(keeper, me, header.chain())?.is_some_and(|held| held.covers(header.seq)) {
+                tx.mark(header.chain(), header.seq, State::Dropped)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether this replica has been told to leave scopes it still takes part in.
     #[must_use]
     pub fn is_to_leave(&self) -> bool {
@@ -291,4 +303,12 @@ impl Replica {
         let open = self.known.scopes.get(&scope).is_some_and(|s| s.key.is_some() && !s.access.is_erased());
         if open { Ok(scope) } else { Err(MembershipError::Closed(patient.clone())) }
     }
+}
+
+/// Whether a replica has signed to this one for all of a chain that is here. What is not cannot have been sent.
+fn is_told(tx: &mut dyn Transaction, to: ReplicaId, me: ReplicaId, head: Head) -> Result<bool, StoreError> {
+    let Some(held) = tx.held_of(to, me, head.chain)?.filter(|held| held.next >= head.next) else { return Ok(false) };
+    let lacking = if held.gaps.is_empty() { Vec::new() } else { tx.lacking(head.chain)? };
+    let given_up = |seq| lacking.iter().any(|(lacks, _)| *lacks == seq);
+    Ok(held.gaps.iter().flat_map(|(from, to)| *from..*to).all(given_up))
 }

@@ -15,16 +15,19 @@ use record::id::{DeviceId, PatientId, ScopeId};
 use record::ledger::ChainId;
 use record::ledger::body::segment_in;
 use record::ledger::seal::Opener;
-use record::series::{Boot, Excerpt, Frame, Minutes, Numeric, Samples, SegmentError, SegmentView};
+use record::series::{Boot, Excerpt, Frame, Minute, Minutes, Numeric, Samples, SegmentError, SegmentView};
 use record::time::Timestamp;
 use record::unit::Unit;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Bytes of opened segments kept: a day of a ward of twenty beds.
 const OPENED_BYTES_MAX: usize = 4 << 20;
-/// Bytes of minutes kept.
+/// Bytes of minutes kept packed: a day of a ward of twenty beds.
 const MINUTES_BYTES_MAX: usize = 2 << 20;
+/// Bytes of minutes kept as they are drawn: a day of eighteen series, more than one screen shows.
+const DRAWN_BYTES_MAX: usize = 1 << 20;
 
 /// Which samples.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,14 +77,17 @@ impl Sought<'_> {
 #[derive(Debug, Default)]
 pub struct SeriesReader {
     opener: Opener,
-    opened: Kept<Arc<[u8]>>,
-    minutes: Kept<Arc<[Summary]>>,
+    opened: Kept<Entry, Arc<[u8]>>,
+    minutes: Kept<Entry, Arc<[Summary]>>,
+    drawn: Kept<(Entry, Code), Arc<[(Unit, Minutes)]>>,
     unsealed: Unsealed,
     index: Index,
     /// What the store said when all that had gone was last forgotten.
     gone: Option<u64>,
 }
 
+/// Which segment.
+type Entry = (ChainId, u64);
 /// A series of a segment by the minute, packed.
 type Summary = (Code, Unit, Vec<u8>);
 
@@ -126,17 +132,15 @@ impl SeriesReader {
     pub fn minutes(&mut self, tx: &mut dyn Transaction, asked: &Asked) -> Result<Vec<(Unit, Minutes)>, StoreError> {
         let found = self.found(tx, &asked.patient, asked.from, asked.to)?;
         let mut minutes: Vec<(Unit, Minutes)> = Vec::new();
-        let mut add = |unit: Unit, more: Minutes| match minutes.iter_mut().find(|(held, _)| *held == unit) {
+        let mut add = |unit: Unit, more: &Minutes| match minutes.iter_mut().find(|(held, _)| *held == unit) {
             Some((_, minutes)) => minutes.add(more),
-            None => minutes.push((unit, more)),
+            None => minutes.push((unit, more.clone())),
         };
         let mut rest = Samples::default();
         for (row, lies) in found.rows() {
             if lies == Lies::Plainly {
-                for (code, unit, packed) in self.summary(tx, &found.of.scopes, row)?.iter() {
-                    if *code == asked.code {
-                        add(*unit, Minutes::decode(packed).map_err(|e| damaged(&named(row), &e))?);
-                    }
+                for (unit, minutes) in self.drawn(tx, &found.of.scopes, row, asked.code)?.iter() {
+                    add(*unit, minutes);
                 }
             } else if lies == Lies::Partly
                 && let Some(bytes) = self.open(tx, &found.of.scopes, row)?
@@ -151,7 +155,7 @@ impl SeriesReader {
         self.tail(&found, asked, &mut rest)?;
         rest.sort();
         for (unit, samples) in rest.by_unit() {
-            add(unit, Minutes::of(&samples));
+            add(unit, &Minutes::of(&samples));
         }
         Ok(minutes)
     }
@@ -248,7 +252,7 @@ impl SeriesReader {
         let mark = tx.series_mark()?;
         let changed = self.index.renew(mark.map(|mark| mark.version));
         if mark.is_none() || mark.map(|mark| mark.gone) != self.gone {
-            (self.opener, self.opened, self.minutes) = Default::default();
+            (self.opener, self.opened, self.minutes, self.drawn) = Default::default();
             self.gone = mark.map(|mark| mark.gone);
         }
         self.unsealed.refresh(tx, mark.map(|mark| mark.newest_tick), changed)
@@ -312,7 +316,7 @@ impl SeriesReader {
         scopes: &BTreeMap<ScopeId, Scope>,
         row: &SegmentRow,
     ) -> Result<Option<Arc<[u8]>>, StoreError> {
-        if let Some(bytes) = self.opened.get(row) {
+        if let Some(bytes) = self.opened.get(&entry_of(row)) {
             return Ok(Some(bytes));
         }
         let entry = tx.entry(row.chain, row.seq)?.ok_or_else(|| damaged(&named(row), &"the entry is missing"))?;
@@ -322,8 +326,31 @@ impl SeriesReader {
         let (key, place) = apply::key_and_place(scopes, &entry.header).map_err(|_| damaged(&named(row), &"it does not open"))?;
         let Some(key) = key else { return Err(damaged(&named(row), &"it is not sealed")) };
         let bytes: Arc<[u8]> = self.opener.reopen(key, &place, entry.payload).map_err(|e| damaged(&named(row), &e))?.into();
-        self.opened.put(row, Arc::clone(&bytes), bytes.len(), OPENED_BYTES_MAX);
+        self.opened.put(entry_of(row), Arc::clone(&bytes), bytes.len(), OPENED_BYTES_MAX);
         Ok(Some(bytes))
+    }
+
+    /// One numeric of a segment by the minute, in each unit.
+    fn drawn(
+        &mut self,
+        tx: &mut dyn Transaction,
+        scopes: &BTreeMap<ScopeId, Scope>,
+        row: &SegmentRow,
+        code: Code,
+    ) -> Result<Arc<[(Unit, Minutes)]>, StoreError> {
+        let key = (entry_of(row), code);
+        if let Some(drawn) = self.drawn.get(&key) {
+            return Ok(drawn);
+        }
+        let summary = self.summary(tx, scopes, row)?;
+        let of_code = summary.iter().filter(|(of, ..)| *of == code).map(|(_, unit, packed)| Ok((*unit, Minutes::decode(packed)?)));
+        let drawn: Arc<[(Unit, Minutes)]> = of_code.collect::<Result<_, SegmentError>>().map_err(|e| damaged(&named(row), &e))?;
+        let bytes = drawn.iter().map(|(_, minutes)| minutes.rows.len() * size_of::<Minute>()).sum::<usize>() + size_of::<Summary>();
+        // What is not here yet may come.
+        if !summary.is_empty() {
+            self.drawn.put(key, Arc::clone(&drawn), bytes, DRAWN_BYTES_MAX);
+        }
+        Ok(drawn)
     }
 
     /// Each numeric of a segment by the minute. Made when first asked for: kept on disk they would cost a quarter of what the
@@ -334,7 +361,7 @@ impl SeriesReader {
         scopes: &BTreeMap<ScopeId, Scope>,
         row: &SegmentRow,
     ) -> Result<Arc<[Summary]>, StoreError> {
-        if let Some(summary) = self.minutes.get(row) {
+        if let Some(summary) = self.minutes.get(&entry_of(row)) {
             return Ok(summary);
         }
         let Some(bytes) = self.open(tx, scopes, row)? else { return Ok(Arc::new([])) };
@@ -344,7 +371,7 @@ impl SeriesReader {
         let view = segment_in(&bytes).map_err(|e| damaged(&named(row), &e))?;
         let summary: Arc<[Summary]> = read(view).map_err(|e| damaged(&named(row), &e))?.into();
         let size = summary.iter().map(|(_, _, packed)| packed.len() + size_of::<Summary>()).sum();
-        self.minutes.put(row, Arc::clone(&summary), size, MINUTES_BYTES_MAX);
+        self.minutes.put(entry_of(row), Arc::clone(&summary), size, MINUTES_BYTES_MAX);
         Ok(summary)
     }
 }
@@ -374,28 +401,32 @@ fn named(row: &SegmentRow) -> String {
     format!("segment {}/{}", row.chain.run, row.seq)
 }
 
+const fn entry_of(row: &SegmentRow) -> Entry {
+    (row.chain, row.seq)
+}
+
 /// What is kept of segments, within bounds: the oldest goes first.
 #[derive(Debug)]
-struct Kept<T> {
-    of: HashMap<(ChainId, u64), (T, usize)>,
-    order: VecDeque<(ChainId, u64)>,
+struct Kept<K, T> {
+    of: HashMap<K, (T, usize)>,
+    order: VecDeque<K>,
     bytes: usize,
 }
 
-impl<T> Default for Kept<T> {
+impl<K, T> Default for Kept<K, T> {
     fn default() -> Self {
         Self { of: HashMap::new(), order: VecDeque::new(), bytes: 0 }
     }
 }
 
-impl<T: Clone> Kept<T> {
-    fn get(&self, row: &SegmentRow) -> Option<T> {
-        self.of.get(&(row.chain, row.seq)).map(|(held, _)| held.clone())
+impl<K: Copy + Eq + Hash, T: Clone> Kept<K, T> {
+    fn get(&self, key: &K) -> Option<T> {
+        self.of.get(key).map(|(held, _)| held.clone())
     }
 
-    fn put(&mut self, row: &SegmentRow, value: T, bytes: usize, bytes_max: usize) {
-        self.of.insert((row.chain, row.seq), (value, bytes));
-        self.order.push_back((row.chain, row.seq));
+    fn put(&mut self, key: K, value: T, bytes: usize, bytes_max: usize) {
+        self.of.insert(key, (value, bytes));
+        self.order.push_back(key);
         self.bytes += bytes;
         while self.bytes > bytes_max
             && let Some(oldest) = self.order.pop_front()

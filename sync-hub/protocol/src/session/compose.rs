@@ -5,7 +5,7 @@ use super::{Packing, PeerState, forks};
 use crate::replica::{Replica, duties};
 use crate::store::{Incident, Logged, State, StoreError, Transaction};
 use crate::wire::{BUDGET, Message, Part, Position, Range, Want};
-use record::id::{Hash, ReplicaId, ScopeId};
+use record::id::{Hash, ReplicaId};
 use record::ledger::receipt::{Held, Receipt, ReceiptId};
 use record::ledger::{ChainId, Head, Stretch, set_digest};
 use record::time::Now;
@@ -111,11 +111,11 @@ impl<'a> Composer<'a> {
         };
         // Nothing the peer lacks lies past `from`: the log need not be read.
         let mut news = known.arrivals.iter().filter(|(chain, at)| **at > from && chain.author != peer);
-        if !news.any(|(chain, _)| known.shares(chain.scope, me, peer) && known.takes_part(*chain)) {
+        if !news.any(|(chain, _)| known.shares(*chain, me, peer)) {
             message.from = from;
             return Ok(());
         }
-        let mut keep = |chain: &ChainId| chain.author != peer && known.shares(chain.scope, me, peer) && known.takes_part(*chain);
+        let mut keep = |chain: &ChainId| chain.author != peer && known.shares(*chain, me, peer);
         let page = self.tx.log(from, LOG_READ, &mut keep)?;
         (message.from, message.reached, message.more) = (from, from, false);
         let mut large = Vec::new();
@@ -177,7 +177,7 @@ impl<'a> Composer<'a> {
     /// As [`Composer::send_log`], from `at` on and with every payload that is here. One that does not fit any more is noted.
     pub fn pack_log(&mut self, at: u64, message: &mut Message, packing: &mut Packing) -> Result<(), StoreError> {
         let (me, peer, known) = (self.replica.id(), self.peer, &self.replica.known);
-        let mut keep = |chain: &ChainId| chain.author != peer && known.shares(chain.scope, me, peer) && known.takes_part(*chain);
+        let mut keep = |chain: &ChainId| chain.author != peer && known.shares(*chain, me, peer);
         let page = self.tx.log(at, LOG_READ, &mut keep)?;
         (message.from, message.reached, message.more) = (at, page.reached, page.more);
         let mut reached = at;
@@ -309,7 +309,7 @@ impl<'a> Composer<'a> {
                 return Ok(());
             }
             let known = &self.replica.known;
-            if !known.shares(want.chain.scope, self.replica.id(), self.peer) {
+            if !known.shares(want.chain, self.replica.id(), self.peer) {
                 continue;
             }
             let Some(entry) = self.tx.entry(want.chain, want.seq)? else { continue };
@@ -331,9 +331,9 @@ impl<'a> Composer<'a> {
 
     /// What is lacked here and the peer may have, most urgent first.
     fn wants(&mut self) -> Result<Vec<Want>, StoreError> {
-        let (known, peer) = (&self.replica.known, self.peer);
+        let (me, known, peer) = (self.replica.id(), &self.replica.known, self.peer);
         let from_hub = known.hub() == Some(peer);
-        let mut keep = |scope: &ScopeId| known.scopes.get(scope).is_some_and(|s| from_hub || s.access.is_unknown() || s.access.has(peer));
+        let mut keep = |chain: &ChainId| from_hub || known.may_serve(*chain, me, peer);
         let mut wants = Vec::new();
         let mut bytes = 0;
         for header in self.tx.wanted(WANTS_MAX, &mut keep)? {
@@ -347,7 +347,6 @@ impl<'a> Composer<'a> {
         Ok(wants)
     }
 
-    /// Signs for what is held of the chains others wrote, as far as it differs from what the receipt `since` says.
     /// Whether more is held than the peer was ever signed for: what it wrote may have come through others.
     fn holds_untold(&mut self, heads: &[Head], digest: Hash) -> Result<bool, StoreError> {
         let (me, peer) = (self.replica.id(), self.peer);
@@ -358,6 +357,7 @@ impl<'a> Composer<'a> {
         Ok(heads.iter().any(|head| head.chain.author != me && told.get(&head.chain).is_none_or(|next| *next < head.next)))
     }
 
+    /// Signs for what is held of the chains others wrote, as far as it differs from what the receipt `since` says.
     fn sign(&mut self, since: ReceiptId, heads: &[Head], message: &mut Message) -> Result<(), StoreError> {
         let (me, peer) = (self.replica.id(), self.peer);
         let said: BTreeMap<ChainId, Held> = if since == ReceiptId::default() {

@@ -26,7 +26,7 @@ use crate::replica::{Accepted, Refused, Replica};
 use crate::store::{State, Store, StoreError, Transaction};
 use crate::wire::{Message, Opening, Position, Says};
 use compose::Composer;
-use record::id::{Hash, ReplicaId};
+use record::id::{Hash, ReplicaId, ScopeId};
 use record::ledger::ChainId;
 use record::ledger::receipt::{Receipt, ReceiptId};
 use record::time::Now;
@@ -105,7 +105,7 @@ impl Replica {
         let mut tx = store.begin()?;
         let mut state = PeerState::load(tx.as_mut(), peer)?;
         if self.known.hub() == Some(peer) {
-            ask_again(tx.as_mut())?;
+            ask_again(tx.as_mut(), &|_| true)?;
         }
         let (waiting, oldest) = tx.unheld(self.id(), peer)?;
         let mut message = Composer::new(self, tx.as_mut(), peer, now).first(&mut state)?;
@@ -129,6 +129,9 @@ impl Replica {
     ) -> Result<(Message, Learned), SessionError> {
         let mut learned = self.take_in(store, now, peer, message)?;
         let mut tx = store.begin()?;
+        if message.opening.is_some() {
+            ask_again(tx.as_mut(), &|scope| self.known.scopes.get(&scope).is_some_and(|s| s.access.has(peer)))?;
+        }
         let mut state = PeerState::load(tx.as_mut(), peer)?;
         let mut composer = Composer::new(self, tx.as_mut(), peer, now);
         let mut reply = composer.reply(&mut state, message, learned.accepted.is_new())?;
@@ -164,7 +167,15 @@ impl Replica {
         }
         state.owes_receipt |= taking.is_new();
         state.unchecked |= taking.is_new();
+        let untold = taking.untold();
         let (known, accepted) = taking.finish();
+        for member in untold {
+            if tx.receipt(me, member)?.is_some() {
+                let mut told = PeerState::load(tx.as_mut(), member)?;
+                told.owes_receipt = true;
+                told.save(tx.as_mut(), member)?;
+            }
+        }
         if let Some(receipt) = &message.receipt {
             let held = tx.receipt(peer, me)?;
             let last = held.as_ref().map_or(ReceiptId::default(), Receipt::id);
@@ -193,14 +204,14 @@ impl Replica {
     }
 }
 
-/// Asks for payloads that a neighbour did not have and nobody else has been asked for.
-fn ask_again(tx: &mut dyn Transaction) -> Result<(), StoreError> {
+/// Asks for payloads that a neighbour or a past member did not have and nobody else has been asked for.
+fn ask_again(tx: &mut dyn Transaction, of: &dyn Fn(ScopeId) -> bool) -> Result<(), StoreError> {
     let absent = tx.in_state(State::Absent, None, ABSENT_MAX)?;
     if absent.is_empty() {
         return Ok(());
     }
     let given_up: BTreeSet<(ChainId, u64)> = tx.dead_letters()?.into_iter().map(|letter| (letter.chain, letter.seq)).collect();
-    for place in absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| !given_up.contains(place)) {
+    for place in absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| of(place.0.scope) && !given_up.contains(place)) {
         tx.mark(place.0, place.1, State::Wanted)?;
     }
     Ok(())

@@ -57,9 +57,9 @@ pub fn put_part(db: &mut Db<'_>, chain: ChainId, seq: u64, bytes: &[u8]) -> Resu
 }
 
 /// Fetched through a cursor in the order asked for, so that a long list costs no more than what is taken from it.
-pub fn wanted(db: &mut Db<'_>, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> bool) -> Result<Vec<Header>, StoreError> {
+pub fn wanted(db: &mut Db<'_>, limit: usize, keep: &mut dyn FnMut(&ChainId) -> bool) -> Result<Vec<Header>, StoreError> {
     let place = format_args!("wanted entries");
-    let mut judged: HashMap<ScopeId, bool> = HashMap::new();
+    let mut judged: HashMap<ChainId, bool> = HashMap::new();
     let mut headers = Vec::new();
     let declare = "DECLARE wanted NO SCROLL CURSOR FOR \
                    SELECT header FROM entries WHERE state = 'wanted' ORDER BY priority, wall_ms DESC, chain, seq";
@@ -69,7 +69,7 @@ pub fn wanted(db: &mut Db<'_>, limit: usize, keep: &mut dyn FnMut(&ScopeId) -> b
         let page: Vec<Header> = db.fetch(place, &fetch, |row| row.try_get(0).map(|Packed(header)| header))?;
         let more = page.len() == FETCHED;
         for header in page {
-            if headers.len() < limit && *judged.entry(header.scope).or_insert_with_key(|scope| keep(scope)) {
+            if headers.len() < limit && *judged.entry(header.chain()).or_insert_with_key(|chain| keep(chain)) {
                 headers.push(header);
             }
         }
