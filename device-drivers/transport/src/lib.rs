@@ -27,8 +27,8 @@ mod spec;
 mod stream;
 mod supervise;
 
-pub use ble::Seen;
-pub use down::{Down, Missing};
+pub use ble::{PairingAsk, Seen};
+pub use down::{Down, Missing, Unpaired};
 pub use event::{Identity, LinkEvent, LinkId, Stamped};
 pub use links::NotSent;
 pub use spec::{BleMatch, BleSpec, DialSpec, Feed, FeedMode, MllpListenSpec, Pace, ReplaySpec, SerialSpec, Spec};
@@ -93,13 +93,30 @@ impl Transport {
         self.radio().scan(duration).await
     }
 
-    /// Pairs with the Bluetooth device of this address, which must be in its pairing mode and in range, and trusts it.
-    /// Only ever on a person's request: links never pair by themselves.
+    /// Pairs with the Bluetooth device of this address, which must be in its pairing mode and in range, and trusts it. Only
+    /// ever on a person's request: links never pair by themselves. With nobody asked, only devices that ask nothing pair.
     ///
     /// # Errors
     /// The adapter is missing or off, the device is not seen, or it refused.
     pub async fn pair(&self, address: &str) -> Result<(), Down> {
-        self.radio().pair(address).await
+        self.radio().pair(address, None).await
+    }
+
+    /// As [`Self::pair`], with a person who is asked for the passkey. Dropping the future calls the pairing off, as does
+    /// dropping what is asked. Give `person` room for one: the service waits for each answer.
+    ///
+    /// # Errors
+    /// As [`Self::pair`]; [`Down::PairingFailed`] says whether the passkey was wrong or the pairing was given up.
+    pub async fn pair_asking(&self, address: &str, person: mpsc::Sender<PairingAsk>) -> Result<(), Down> {
+        self.radio().pair(address, Some(person)).await
+    }
+
+    /// Makes the Bluetooth service forget the device of this address and the key it was paired with.
+    ///
+    /// # Errors
+    /// The adapter is missing or off, or the device is not heard.
+    pub async fn forget(&self, address: &str) -> Result<(), Down> {
+        self.radio().forget(address).await
     }
 
     /// Closes every link and waits until each has let go of its port. Events must still be taken meanwhile, or their

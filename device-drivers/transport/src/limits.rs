@@ -32,6 +32,10 @@ pub const BLE_PAIR_WAIT: Duration = Duration::from_secs(30);
 pub const BLE_SEEK_WAIT: Duration = Duration::from_secs(5);
 /// How often the list of devices heard is read while something is sought.
 pub const BLE_SCAN_TICK: Duration = Duration::from_millis(300);
+/// A device not heard for so many of these ticks is asleep, and is not called before it is heard again.
+pub const BLE_AWAKE_TICKS: u32 = 10;
+/// Devices in the air that are kept track of; a radio hears some hundreds.
+pub const BLE_HEARD_MAX: usize = 4096;
 /// How often the adapter is looked at when no signal says that it changed.
 pub const BLE_LOOK_TICK: Duration = Duration::from_secs(2);
 /// Bytes in one line of a capture.
