@@ -155,11 +155,12 @@ async fn whatever_befalls_bluetooth_is_said_in_words_that_help_and_ends_by_itsel
         bedside.is_heard("strap").await
     };
     rows.note("garbage notifications", garbage.await);
-    let log = devices.log();
-    let switched = || ensure!(!log.contains("a program switched the adapter"), "the adapter was switched on behind a person's back");
-    rows.note("the adapter is a person's to switch", switched());
-    let overlap = || ensure!(!log.contains("connects overlap"), "two connects at a time");
-    rows.note("one connect at a time", overlap());
+    let never = |what: &str| {
+        ensure!(!devices.log().contains(what), "{what}");
+        Ok(())
+    };
+    rows.note("the adapter is a person's to switch", never("a program switched the adapter"));
+    rows.note("one connect at a time", never("connects overlap"));
     rows.hold()
 }
 
