@@ -4,7 +4,7 @@ air. Both are bumble's, so that nothing here shares code with the appliance. Usa
 import asyncio
 import sys
 
-from bumble import controller, core, device, gatt, hci, host, link, transport
+from bumble import att, controller, core, device, gatt, hci, host, link, pairing, transport
 from bumble.profiles import battery_service, device_information_service, heart_rate_service
 
 STRAP = "F0:F1:F2:F3:F4:F5"
@@ -12,6 +12,17 @@ RATE = 72
 ENERGY_KJ = 7
 INTERVALS_S = [0.8, 0.85]
 BATTERY_PERCENT = 63
+PASSKEY = 123456
+
+
+class Display(pairing.PairingDelegate):
+    """Shows six digits, which are always the same ones, and has no keys."""
+
+    def __init__(self) -> None:
+        super().__init__(io_capability=pairing.PairingDelegate.DISPLAY_OUTPUT_ONLY)
+
+    async def generate_passkey(self) -> int:
+        return PASSKEY
 
 
 class Air(link.LocalLink):
@@ -40,6 +51,7 @@ async def main(socket: str) -> None:
             ),
             body_sensor_location=heart_rate_service.HeartRateService.BodySensorLocation.CHEST,
         )
+        strap.pairing_config_factory = lambda _: pairing.PairingConfig(sc=True, mitm=True, bonding=True, delegate=Display())
         strap.add_services(
             [
                 heart,
@@ -47,6 +59,13 @@ async def main(socket: str) -> None:
                 device_information_service.DeviceInformationService(manufacturer_name="bumble", serial_number="BUMBLE-1"),
             ]
         )
+        # It speaks only to those who have typed its digits.
+        subscription = strap.gatt_server.get_descriptor_attribute(
+            gatt.GATT_HEART_RATE_SERVICE,
+            gatt.GATT_HEART_RATE_MEASUREMENT_CHARACTERISTIC,
+            gatt.GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR,
+        )
+        subscription.permissions |= att.Attribute.Permissions.WRITE_REQUIRES_AUTHENTICATION
         strap.advertising_data = bytes(
             core.AdvertisingData(
                 [

@@ -5,7 +5,7 @@
 
 use crate::run::{cargo, command, must, quietly, root, succeeds, target};
 use crate::setup;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -181,6 +181,9 @@ fn boot(cache: &Path, image: &Path) -> Result<String> {
             let mut python = command(cache, "python/bin/python", &[&peripheral.to_string_lossy(), &socket.to_string_lossy()]);
             strap = Some(Ends(python.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("bumble cannot be started")?));
         }
+        if let Some(strap) = &mut strap {
+            ensure!(strap.0.try_wait()?.is_none(), "the strap (packaging/ble-vm/peripheral.py) has ended");
+        }
         if machine.0.try_wait()?.is_some() {
             break;
         }
@@ -190,13 +193,21 @@ fn boot(cache: &Path, image: &Path) -> Result<String> {
 }
 
 fn judge(console: &str) -> Result<()> {
-    let rates = console.lines().filter(|line| SAID.iter().all(|said| line.contains(said))).count();
-    let scanned = console.lines().any(|line| line.starts_with("F0:F1:F2:F3:F4:F5") && line.contains("Strap"));
-    if scanned && rates > 0 && console.contains("ble-vm: tested 0") {
-        println!("ble-vm: the strap was found, and read {rates} times through bluetoothd");
-        return Ok(());
+    let part = |name: &str| console.split("ble-vm: ").find_map(|part| part.strip_prefix(name)).unwrap_or_default();
+    let scanned = part("scan\n").lines().any(|line| line.starts_with("F0:F1:F2:F3:F4:F5") && line.contains("Strap"));
+    let rates = part("test\n").lines().filter(|line| SAID.iter().all(|said| line.contains(said))).count();
+    let checks = [
+        ("the strap is found", scanned),
+        ("unpaired, it asks to be paired", part("unpaired\n").contains("the device asks to be paired.")),
+        ("a wrong passkey pairs nobody", part("wrong passkey\n").contains("not paired: the passkey was wrong")),
+        ("the right one does", part("right passkey\n").contains("paired with F0:F1:F2:F3:F4:F5")),
+        ("the strap is read", rates > 0 && console.contains("ble-vm: tested 0")),
+    ];
+    for (what, holds) in checks {
+        println!("ble-vm: {what}: {}", if holds { "yes" } else { "NO" });
     }
-    bail!("the strap was {}, and read {rates} times; the console says:\n{console}", if scanned { "found" } else { "not found" })
+    ensure!(checks.iter().all(|(_, holds)| *holds), "not all of it holds; the console says:\n{console}");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -204,12 +215,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_strap_that_was_found_and_read_is_a_success() {
-        let scan = "F0:F1:F2:F3:F4:F5\t-50 dBm\tStrap\n";
-        let read = r#"{"t_ms":1,"device":"strap","code":"8867-4","value":72,"unit":"/min","status":"ok"}"#;
-        assert!(judge(&format!("ble-vm: scan\n{scan}ble-vm: test\n{read}\nble-vm: tested 0\n")).is_ok());
-        assert!(judge(&format!("ble-vm: scan\nble-vm: test\n{read}\nble-vm: tested 0\n")).is_err());
-        assert!(judge(&format!("{scan}ble-vm: tested 1\n")).is_err());
-        assert!(judge("").is_err());
+    fn only_a_strap_that_was_found_paired_and_read_is_a_success() {
+        let parts = [
+            "ble-vm: scan\nF0:F1:F2:F3:F4:F5\t-50 dBm\tStrap\n",
+            "ble-vm: unpaired\nthe device asks to be paired. Put it …\n",
+            "ble-vm: wrong passkey\nnot paired: the passkey was wrong, or the device refused.\n",
+            "ble-vm: right passkey\npaired with F0:F1:F2:F3:F4:F5\n",
+            "ble-vm: test\n{\"t_ms\":1,\"device\":\"strap\",\"code\":\"8867-4\",\"value\":72,\"unit\":\"/min\",\"status\":\"ok\"}\n",
+            "ble-vm: tested 0\n",
+        ];
+        assert!(judge(&parts.concat()).is_ok());
+        for missing in 0..parts.len() {
+            let rest: String = parts.iter().enumerate().filter(|(number, _)| *number != missing).map(|(_, part)| *part).collect();
+            assert!(judge(&rest).is_err(), "{rest}");
+        }
     }
 }
