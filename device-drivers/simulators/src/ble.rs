@@ -13,15 +13,20 @@ use anyhow::{Context, Result};
 use bluez::Bluez;
 use bus::Bus;
 use clap::ValueEnum;
-use peripheral::{Kind, Peripheral};
+use peripheral::{Fault, Kind, Manner, Peripheral};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// How long a restarting service stays away.
 const RESTART: Duration = Duration::from_millis(500);
+
+/// How often an unconnected device advertises; real ones take 20 ms to some seconds.
+const ADVERTISES_EVERY: Duration = Duration::from_millis(100);
 
 /// Options of the Bluetooth devices.
 #[derive(clap::Args)]
@@ -32,6 +37,18 @@ pub struct Options {
     /// Devices that say nothing until they are paired.
     #[arg(long, value_delimiter = ',')]
     pub pairing: Vec<Kind>,
+    /// Devices that show six digits while they are paired, and ask for these.
+    #[arg(long, value_delimiter = ',')]
+    pub passkey: Vec<Kind>,
+    /// Devices that sleep, and are awake for moments only.
+    #[arg(long, value_delimiter = ',')]
+    pub sleeping: Vec<Kind>,
+    /// Seconds between the moments in which sleeping devices are awake.
+    #[arg(long, default_value_t = 60)]
+    pub wakes_every_s: u64,
+    /// Properties that the Bluetooth service does not state: `hr.Trusted`, `adapter.Modalias`.
+    #[arg(long, value_delimiter = ',')]
+    pub omit: Vec<String>,
     /// A file that gets the bus address, for `DBUS_SYSTEM_BUS_ADDRESS`.
     #[arg(long)]
     pub address_file: Option<PathBuf>,
@@ -46,9 +63,11 @@ pub struct Options {
 /// `dbus-daemon` cannot be started, or the address file cannot be written.
 pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let mut bus = Bus::start(options.socket.as_deref()).await?;
+    let subscribed = Arc::new(Notify::new());
     let mut peripherals: Vec<Peripheral> =
-        options.devices.iter().map(|kind| Peripheral::new(*kind, seed, options.pairing.contains(kind))).collect();
-    let mut bluez = Bluez::start(&bus.address, &peripherals).await?;
+        options.devices.iter().map(|kind| Peripheral::new(*kind, seed, options.manner(*kind), Arc::clone(&subscribed))).collect();
+    let adapter_omits = options.omitted("adapter");
+    let mut bluez = Bluez::start(&bus.address, &peripherals, &adapter_omits).await?;
     if let Some(path) = &options.address_file {
         std::fs::write(path, &bus.address).with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -56,10 +75,32 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
     say(&json!({"ready": {"protocol": "ble", "address": bus.address, "devices": names}}));
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut advertisement = interval(ADVERTISES_EVERY);
+    advertisement.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut vitals = patient.advance(0.0);
+    let mut seconds = 0;
     loop {
         tokio::select! {
+            _ = advertisement.tick() => {
+                bluez.forget_removed(&peripherals).await?;
+                bluez.advertise(&peripherals).await;
+            }
+            // What streams says something to whoever subscribes at once, and so does what has just been used.
+            () = subscribed.notified() => for peripheral in peripherals.iter_mut().filter(|p| p.plugged && !p.silent) {
+                if let Some(value) = peripheral.greeting(&vitals) {
+                    bluez.notify(peripheral, value).await;
+                }
+            },
             _ = second.tick() => {
-                let vitals = patient.advance(1.0);
+                seconds += 1;
+                vitals = patient.advance(1.0);
+                for peripheral in peripherals.iter_mut().filter(|p| p.sleeps && p.plugged) {
+                    if seconds % options.wakes_every_s.max(1) == 0 {
+                        peripheral.wake();
+                    } else if peripheral.tires() {
+                        bluez.disconnect(peripheral).await?;
+                    }
+                }
                 for peripheral in peripherals.iter_mut().filter(|p| p.plugged && !p.silent) {
                     if let Some(value) = peripheral.measurement(&vitals) {
                         bluez.notify(peripheral, value).await;
@@ -90,16 +131,16 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                         Adapter::Add => bluez.add_adapter(&peripherals).await?,
                     }
                 }
-                Some(Command::RestartService) => {
+                Some(Command::RestartService(away_ms)) => {
                     bluez.stop().await;
-                    sleep(RESTART).await;
-                    bluez = Bluez::start(&bus.address, &peripherals).await?;
+                    sleep(away_ms.map_or(RESTART, Duration::from_millis)).await;
+                    bluez = Bluez::start(&bus.address, &peripherals, &adapter_omits).await?;
                 }
-                Some(Command::RestartBus) => {
+                Some(Command::RestartBus(away_ms)) => {
                     // The bus goes first: whoever listens must not see the service leave it.
-                    bus.restart().await?;
+                    bus.restart(away_ms.map_or(Duration::ZERO, Duration::from_millis)).await?;
                     bluez.stop().await;
-                    bluez = Bluez::start(&bus.address, &peripherals).await?;
+                    bluez = Bluez::start(&bus.address, &peripherals, &adapter_omits).await?;
                 }
                 Some(command) => change(&command, &mut peripherals, &bluez, &mut patient).await?,
             },
@@ -115,6 +156,12 @@ async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez
     | Command::Speak(name)
     | Command::SensorOff(name)
     | Command::SensorOn(name)
+    | Command::Drop(name)
+    | Command::Wake(name)
+    | Command::LoseBond(name)
+    | Command::Refuse(_, name)
+    | Command::Storm(name)
+    | Command::Mend(name)
     | Command::Garbage(name)) = command
     else {
         return Ok(());
@@ -129,6 +176,15 @@ async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez
                 peripheral.plugged = true;
                 bluez.plug(peripheral).await?;
             }
+            Command::Drop(_) if peripheral.plugged => bluez.disconnect(peripheral).await?,
+            Command::Wake(_) => peripheral.wake(),
+            Command::LoseBond(_) if peripheral.plugged => {
+                peripheral.link.bond_lost.store(true, Relaxed);
+                bluez.disconnect(peripheral).await?;
+            }
+            Command::Refuse(error, _) => ail(peripheral, Some(Fault::Refuses(error.clone()))),
+            Command::Storm(_) => ail(peripheral, Some(Fault::Storm)),
+            Command::Mend(_) => ail(peripheral, None),
             Command::Silence(_) => peripheral.silent = true,
             Command::Speak(_) => peripheral.silent = false,
             Command::SensorOff(_) => peripheral.sensor_on = false,
@@ -138,6 +194,27 @@ async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez
         }
     }
     Ok(())
+}
+
+fn ail(peripheral: &Peripheral, fault: Option<Fault>) {
+    *peripheral.link.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+}
+
+impl Options {
+    fn manner(&self, kind: Kind) -> Manner {
+        Manner {
+            wants_pairing: self.pairing.contains(&kind),
+            asks_passkey: self.passkey.contains(&kind),
+            sleeps: self.sleeping.contains(&kind),
+            omitted: self.omitted(kind.word()),
+        }
+    }
+
+    /// What is not stated of a device or the adapter.
+    fn omitted(&self, of: &str) -> Vec<String> {
+        let names = self.omit.iter().filter_map(|omit| omit.split_once('.'));
+        names.filter(|(name, _)| *name == of).map(|(_, property)| property.to_owned()).collect()
+    }
 }
 
 impl Kind {

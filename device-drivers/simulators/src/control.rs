@@ -27,14 +27,26 @@ pub enum Command {
     Corrupt(Option<String>),
     /// `truncate [name]`: the second half of what is sent next is missing.
     Truncate(Option<String>),
+    /// `drop [name]` (Bluetooth): the link breaks, the device stays in range.
+    Drop(Option<String>),
+    /// `wake [name]` (Bluetooth): a sleeping device is awake for a moment.
+    Wake(Option<String>),
+    /// `lose-bond [name]` (Bluetooth): the device forgets the key it was paired with.
+    LoseBond(Option<String>),
+    /// `refuse ERROR [name]` (Bluetooth): each connect is answered with this error of `org.bluez.Error`.
+    Refuse(String, Option<String>),
+    /// `storm [name]` (Bluetooth): each connection breaks at once.
+    Storm(Option<String>),
+    /// `mend [name]` (Bluetooth): undo `refuse` and `storm`.
+    Mend(Option<String>),
     /// `course stable|deteriorating|improving`.
     Course(Course),
     /// `adapter off|on|remove|add` (Bluetooth).
     Adapter(Adapter),
-    /// `service restart` (Bluetooth): the Bluetooth service dies and comes back.
-    RestartService,
-    /// `bus restart` (Bluetooth): the whole system bus does.
-    RestartBus,
+    /// `service restart [ms]` (Bluetooth): the Bluetooth service dies and comes back so long after.
+    RestartService(Option<u64>),
+    /// `bus restart [ms]` (Bluetooth): the whole system bus does.
+    RestartBus(Option<u64>),
     /// `quit`.
     Quit,
 }
@@ -71,13 +83,19 @@ impl Command {
             ("garbage", _) => Self::Garbage(name),
             ("corrupt", _) => Self::Corrupt(name),
             ("truncate", _) => Self::Truncate(name),
+            ("drop", _) => Self::Drop(name),
+            ("wake", _) => Self::Wake(name),
+            ("lose-bond", _) => Self::LoseBond(name),
+            ("refuse", Some(error)) => Self::Refuse(error.to_owned(), words.next().map(str::to_owned)),
+            ("storm", _) => Self::Storm(name),
+            ("mend", _) => Self::Mend(name),
             ("course", Some(course)) => Self::Course(Course::from_str(course, true).map_err(|_| line.to_owned())?),
             ("adapter", Some("off")) => Self::Adapter(Adapter::Off),
             ("adapter", Some("on")) => Self::Adapter(Adapter::On),
             ("adapter", Some("remove")) => Self::Adapter(Adapter::Remove),
             ("adapter", Some("add")) => Self::Adapter(Adapter::Add),
-            ("service", Some("restart")) => Self::RestartService,
-            ("bus", Some("restart")) => Self::RestartBus,
+            ("service", Some("restart")) => Self::RestartService(words.next().and_then(|ms| ms.parse().ok())),
+            ("bus", Some("restart")) => Self::RestartBus(words.next().and_then(|ms| ms.parse().ok())),
             ("quit", _) => Self::Quit,
             _ => return Err(line.to_owned()),
         })

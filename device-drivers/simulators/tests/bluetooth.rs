@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{Ears, Simulator, transport};
-use transport::{BleMatch, BleSpec, Down, Feed, FeedMode, LinkEvent, Missing, Spec};
+use transport::{BleMatch, BleSpec, Down, Feed, FeedMode, LinkEvent, Missing, PairingAsk, Spec, Unpaired};
 
 const SOCKET: &str = "LAMPLIGHT_TEST_BUS_SOCKET";
 
@@ -206,6 +206,114 @@ fn a_device_that_asks_for_pairing_waits_for_a_person_and_works_once_paired() {
         assert_eq!(transport.pair("02:00:00:00:01:0f").await, Err(Down::NotSeen));
         transport.pair("02:00:00:00:01:01").await.unwrap();
         beats(&mut ears, 8).await;
+    });
+}
+
+/// Pairs as a person would who answers what is asked with `answer`; none is to give up.
+async fn pairs(transport: &transport::Transport, address: &str, answer: impl Fn() -> Option<u32>) -> Result<(), Down> {
+    let (person, mut asked) = tokio::sync::mpsc::channel(1);
+    let answers = async {
+        while let Some(ask) = asked.recv().await {
+            let PairingAsk::Passkey(typed) = ask else { panic!("asked for {ask:?}") };
+            match answer() {
+                Some(digits) => typed.send(digits).unwrap(),
+                None => drop(typed),
+            }
+        }
+    };
+    tokio::join!(transport.pair_asking(address, person), answers).0
+}
+
+#[test]
+fn a_passkey_pairs_when_it_is_right_and_not_when_it_is_wrong_or_nobody_types_it() {
+    on_a_bus_of_its_own("a_passkey_pairs_when_it_is_right_and_not_when_it_is_wrong_or_nobody_types_it", async |socket| {
+        let mut devices = devices(socket, &["--passkey", "hr"]);
+        let (transport, mut ears) = transport();
+        transport.open(Spec::Ble(strap()));
+        assert_eq!(ears.down(5).await, Down::PairingNeeded);
+        let address = "02:00:00:00:01:01";
+        assert_eq!(pairs(&transport, address, || Some(999_999)).await, Err(Down::PairingFailed(Unpaired::Refused)));
+        assert_eq!(pairs(&transport, address, || None).await, Err(Down::PairingFailed(Unpaired::Cancelled)));
+        assert_eq!(pairs(&transport, address, || Some(1_000_000)).await, Err(Down::PairingFailed(Unpaired::Refused)));
+        for _ in 0..3 {
+            assert!(devices.line().contains("\"passkey\":\"012351\""));
+        }
+        pairs(&transport, address, || Some(12_351)).await.unwrap();
+        beats(&mut ears, 8).await;
+        // What works is in use: nobody pairs it anew by mistake.
+        assert_eq!(transport.pair(address).await, Err(Down::PairingFailed(Unpaired::InUse)));
+
+        devices.tell("lose-bond hr");
+        ears.until(8, |stamped| (stamped.event == LinkEvent::Disconnected { reason: Down::BondLost }).then_some(())).await;
+        pairs(&transport, address, || Some(12_351)).await.unwrap();
+        beats(&mut ears, 8).await;
+    });
+}
+
+#[test]
+fn a_pairing_called_off_leaves_room_for_the_next() {
+    on_a_bus_of_its_own("a_pairing_called_off_leaves_room_for_the_next", async |socket| {
+        let _devices = devices(socket, &["--passkey", "hr"]);
+        let (transport, _ears) = transport();
+        let address = "02:00:00:00:01:01";
+        let (person, mut asked) = tokio::sync::mpsc::channel(1);
+        let ask = {
+            let pairing = transport.pair_asking(address, person);
+            tokio::pin!(pairing);
+            tokio::select! {
+                outcome = &mut pairing => panic!("{outcome:?}"),
+                ask = asked.recv() => ask.unwrap(),
+            }
+        };
+        assert!(matches!(ask, PairingAsk::Passkey(_)));
+        // The one called off lets go of the agent in the background.
+        let mut outcome = Err(Down::PairingFailed(Unpaired::Busy));
+        while outcome == Err(Down::PairingFailed(Unpaired::Busy)) {
+            outcome = pairs(&transport, address, || Some(12_351)).await;
+        }
+        assert_eq!(outcome, Ok(()));
+        let seen = transport.scan(Duration::from_secs(1)).await.unwrap();
+        assert!(seen.iter().any(|one| one.address == address && one.paired), "{seen:?}");
+    });
+}
+
+#[test]
+fn a_sleeping_device_is_connected_when_it_wakes_and_its_sleep_is_no_fault() {
+    on_a_bus_of_its_own("a_sleeping_device_is_connected_when_it_wakes_and_its_sleep_is_no_fault", async |socket| {
+        let mut devices = devices(socket, &["--devices", "hr,thermometer", "--sleeping", "thermometer"]);
+        let (transport, mut ears) = transport();
+        let feeds = vec![Feed { characteristic: short(0x2a1c), mode: FeedMode::Indicate }];
+        let matches = BleMatch { services: vec![short(0x1809)], ..BleMatch::default() };
+        transport.open(Spec::Ble(BleSpec { matches, feeds, silence: None }));
+        assert_eq!(ears.down(8).await, Down::Asleep);
+        // Meanwhile others are not held up.
+        transport.open(Spec::Ble(strap()));
+        beats(&mut ears, 5).await;
+        for _ in 0..2 {
+            devices.tell("wake thermometer");
+            ears.until(3, |stamped| match &stamped.event {
+                LinkEvent::Bytes(channel, _) => (*channel == Channel::Characteristic(short(0x2a1c))).then_some(()),
+                _ => None,
+            })
+            .await;
+            ears.until(8, |stamped| (stamped.event == LinkEvent::Disconnected { reason: Down::Asleep }).then_some(())).await;
+        }
+    });
+}
+
+#[test]
+fn what_the_service_leaves_out_is_named() {
+    on_a_bus_of_its_own("what_the_service_leaves_out_is_named", async |socket| {
+        let (transport, mut ears) = transport();
+        {
+            let _devices = devices(socket, &["--omit", "adapter.Modalias"]);
+            transport.open(Spec::Ble(strap()));
+            let reason = Down::Unstated { of: "adapter", property: "Modalias" };
+            ears.until(8, |stamped| (stamped.event == LinkEvent::Disconnected { reason: reason.clone() }).then_some(())).await;
+        }
+        let _devices = devices(socket, &["--omit", "hr.Trusted"]);
+        let reason = Down::Unstated { of: "device", property: "Trusted" };
+        ears.until(12, |stamped| (stamped.event == LinkEvent::Disconnected { reason: reason.clone() }).then_some(())).await;
     });
 }
 

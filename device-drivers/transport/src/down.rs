@@ -97,6 +97,23 @@ pub enum Down {
     /// The device wants to be paired before it speaks.
     #[error("the device asks to be paired")]
     PairingNeeded,
+    /// A device that speaks only now and then is silent now.
+    #[error("the device is asleep or out of range")]
+    Asleep,
+    /// It was paired once, and no longer takes the key of that.
+    #[error("the device no longer knows this appliance: its pairing was lost")]
+    BondLost,
+    /// A person's attempt to pair did not succeed.
+    #[error("not paired: {0}")]
+    PairingFailed(Unpaired),
+    /// The Bluetooth service leaves out what must be known of a device or adapter to use it.
+    #[error("the Bluetooth service does not state the {of}'s {property}")]
+    Unstated {
+        /// `device` or `adapter`.
+        of: &'static str,
+        /// The property of its D-Bus object.
+        property: &'static str,
+    },
     /// The device does not offer the measurement its profile says.
     #[error("the device offers no characteristic {characteristic:032x}")]
     FeedMissing {
@@ -130,6 +147,26 @@ pub enum Missing {
     Adapter,
 }
 
+/// Why a device was not paired.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unpaired {
+    /// The device did not take the passkey, or takes nobody.
+    #[error("the passkey was wrong, or the device refused")]
+    Refused,
+    /// The person gave up.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// Nobody answered.
+    #[error("it took too long")]
+    TimedOut,
+    /// One at a time.
+    #[error("another pairing is under way")]
+    Busy,
+    /// A link of this program has the device and lets nobody else at it.
+    #[error("the device is in use here")]
+    InUse,
+}
+
 impl Down {
     /// What a person can do next, as one sentence.
     #[must_use]
@@ -155,6 +192,13 @@ impl Down {
             Self::ConnectFailed { .. } => "Bring the device nearer; if it stays so, switch it off and on.",
             Self::LinkLost => "Bring the device nearer; the link recovers by itself.",
             Self::PairingNeeded => "Put the device in its pairing mode and pair it under Devices.",
+            Self::Asleep => "Nothing to do: it is heard again when it is next used.",
+            Self::BondLost => "Put the device in its pairing mode and pair it anew under Devices.",
+            Self::PairingFailed(Unpaired::Refused) => "Put the device in its pairing mode again and type the digits it shows.",
+            Self::PairingFailed(Unpaired::Cancelled | Unpaired::TimedOut) => "Put the device in its pairing mode and pair it again.",
+            Self::PairingFailed(Unpaired::Busy) => "Finish the other pairing first.",
+            Self::PairingFailed(Unpaired::InUse) => "Nothing to do: it works. To pair it anew, close its link first.",
+            Self::Unstated { .. } => "Update the Bluetooth service (BlueZ) on this machine, or use another adapter.",
             Self::FeedMissing { .. } => "Choose the profile that fits this device and firmware.",
             Self::ReplayEnded => "Nothing to do: the recording has been played.",
             Self::ReplayBroken { .. } => "Check the recording at the place named.",

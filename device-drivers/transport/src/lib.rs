@@ -8,6 +8,7 @@
 //! a link that says nothing for its `silence` is down; bytes are stamped by the program's clock as they leave the
 //! driver's hands; every queue, piece, wait and retry has a limit (see [`limits`]).
 //! Always: no adapter, no D-Bus, no port is an ordinary state of the world, reported and waited out.
+//! Further readers of a link (a recorder, a screen) tap it and never hold its driver up.
 //! Never here: frames, protocols, what bytes mean (`driver`, `catalogue`); clocks (handed in); patients.
 //! Start at [`Transport::open`], then `supervise`, then the hand: `stream` with `serial` and `mllp`, or `ble`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -26,12 +27,15 @@ mod serial;
 mod spec;
 mod stream;
 mod supervise;
+mod tap;
 
-pub use ble::Seen;
-pub use down::{Down, Missing};
+pub use ble::{PairingAsk, Seen};
+pub use down::{Down, Missing, Unpaired};
 pub use event::{Identity, LinkEvent, LinkId, Stamped};
 pub use links::NotSent;
+pub use serial::{Port, ports};
 pub use spec::{BleMatch, BleSpec, DialSpec, Feed, FeedMode, MllpListenSpec, Pace, ReplaySpec, SerialSpec, Spec};
+pub use tap::{Tap, Tapped};
 pub use tokio_serial::{DataBits, FlowControl, Parity, StopBits};
 
 use ble::{BleLink, Radio};
@@ -80,6 +84,12 @@ impl Transport {
         self.links.send(link, channel, bytes)
     }
 
+    /// A further reader of an open link, which hears from then on what its driver hears; none if the link is closed.
+    #[must_use]
+    pub fn tap(&self, link: LinkId) -> Option<Tap> {
+        self.links.tap(link)
+    }
+
     /// Closes a link; it says [`Down::Stopped`] and is gone. Closing a listener closes the connections it accepted.
     pub fn close(&self, link: LinkId) {
         self.links.close(link);
@@ -93,13 +103,30 @@ impl Transport {
         self.radio().scan(duration).await
     }
 
-    /// Pairs with the Bluetooth device of this address, which must be in its pairing mode and in range, and trusts it.
-    /// Only ever on a person's request: links never pair by themselves.
+    /// Pairs with the Bluetooth device of this address, which must be in its pairing mode and in range, and trusts it. Only
+    /// ever on a person's request: links never pair by themselves. With nobody asked, only devices that ask nothing pair.
     ///
     /// # Errors
     /// The adapter is missing or off, the device is not seen, or it refused.
     pub async fn pair(&self, address: &str) -> Result<(), Down> {
-        self.radio().pair(address).await
+        self.radio().pair(address, None).await
+    }
+
+    /// As [`Self::pair`], with a person who is asked for the passkey. Dropping the future calls the pairing off, as does
+    /// dropping what is asked. Give `person` room for one: the service waits for each answer.
+    ///
+    /// # Errors
+    /// As [`Self::pair`]; [`Down::PairingFailed`] says whether the passkey was wrong or the pairing was given up.
+    pub async fn pair_asking(&self, address: &str, person: mpsc::Sender<PairingAsk>) -> Result<(), Down> {
+        self.radio().pair(address, Some(person)).await
+    }
+
+    /// Makes the Bluetooth service forget the device of this address and the key it was paired with.
+    ///
+    /// # Errors
+    /// The adapter is missing or off, or the device is not heard.
+    pub async fn forget(&self, address: &str) -> Result<(), Down> {
+        self.radio().forget(address).await
     }
 
     /// Closes every link and waits until each has let go of its port. Events must still be taken meanwhile, or their

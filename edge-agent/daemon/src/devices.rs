@@ -6,7 +6,8 @@ use clap::Subcommand;
 use driver::{In, Out};
 use std::process::ExitCode;
 use std::time::Duration;
-use transport::{LinkEvent, Spec, Transport};
+use tokio::sync::{mpsc, oneshot};
+use transport::{LinkEvent, PairingAsk, Spec, Transport};
 
 /// Device commands.
 #[derive(Subcommand)]
@@ -91,7 +92,14 @@ async fn scan(seconds: u64) -> anyhow::Result<ExitCode> {
 async fn pair(address: &str) -> anyhow::Result<ExitCode> {
     let (transport, heard) = Transport::new(clock::now);
     drop(heard);
-    match transport.pair(address).await {
+    let (person, mut asked) = mpsc::channel(1);
+    let answers = async {
+        while let Some(ask) = asked.recv().await {
+            answer(ask).await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(transport.pair_asking(address, person), answers);
+    match outcome {
         Ok(()) => {
             println!("paired with {address}");
             Ok(ExitCode::SUCCESS)
@@ -101,6 +109,42 @@ async fn pair(address: &str) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Asks the person at the terminal. Whoever types nothing, or what cannot be meant, gives up.
+async fn answer(ask: PairingAsk) {
+    match ask {
+        PairingAsk::Passkey(answer) => {
+            eprintln!("Type the six digits that the device shows (nothing to give up):");
+            if let Some(digits) = line().await.and_then(|typed| typed.parse().ok()) {
+                let _ = answer.send(digits);
+            }
+        }
+        PairingAsk::Pin(answer) => {
+            eprintln!("Type the device's PIN (nothing to give up):");
+            if let Some(pin) = line().await {
+                let _ = answer.send(pin);
+            }
+        }
+        PairingAsk::Compare { passkey, answer } => {
+            eprintln!("Does the device show {passkey:06}? [yes/no]");
+            if let Some(said) = line().await {
+                let _ = answer.send(said.eq_ignore_ascii_case("yes") || said.eq_ignore_ascii_case("y"));
+            }
+        }
+        PairingAsk::Show { digits } => eprintln!("Type these digits on the device: {digits}"),
+    }
+}
+
+/// A line that is not empty; read by a thread of its own, which a pairing that ends first leaves behind.
+async fn line() -> Option<String> {
+    let (read, typed) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = std::io::stdin().read_line(&mut line);
+        let _ = read.send(line.trim().to_owned());
+    });
+    typed.await.ok().filter(|line| !line.is_empty())
 }
 
 async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<ExitCode> {

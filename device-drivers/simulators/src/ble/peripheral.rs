@@ -4,9 +4,9 @@ use super::characteristics::{BloodPressure, Glucose, Memory, Number, Temperature
 use crate::clock::now_ms;
 use crate::physiology::Vitals;
 use jiff::tz::TimeZone;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// What a device is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,8 @@ impl Kind {
 const THERMOMETER_EVERY_S: u64 = 30;
 const SCALE_EVERY_S: u64 = 60;
 const GLUCOSE_EVERY_S: u64 = 60;
+/// Seconds a sleeping device is awake once it was used.
+const AWAKE_S: u64 = 3;
 /// Records a meter holds; the oldest is overwritten.
 const MEMORY_MAX: usize = 500;
 
@@ -59,6 +61,10 @@ pub struct Peripheral {
     pub sensor_on: bool,
     /// What its link looks like from the Bluetooth service.
     pub link: Arc<Link>,
+    /// Sleeps but for moments.
+    pub sleeps: bool,
+    /// Seconds until it goes back to sleep.
+    pub awake_for: u64,
     /// Part of a beat, in 1/1024 s, left over from the last second.
     beat_left: f64,
     /// Seconds it has been on.
@@ -83,12 +89,52 @@ pub struct Link {
     pub notifying: AtomicBool,
     /// What was written to its record access control point and not answered yet.
     pub requests: Mutex<Vec<Vec<u8>>>,
+    /// The digits it shows while it is paired, where it asks for a passkey.
+    pub passkey: Option<u32>,
+    /// It has forgotten the key of its pairing.
+    pub bond_lost: AtomicBool,
+    /// It takes connections and advertises.
+    pub awake: AtomicBool,
+    /// It was heard since it came into range.
+    pub heard: AtomicBool,
+    /// A connect to it was called off.
+    pub given_up: AtomicBool,
+    /// What is wrong with it.
+    pub fault: Mutex<Option<Fault>>,
+    /// Properties that the service does not state of it.
+    pub omitted: Vec<String>,
+    /// Somebody has subscribed and was told nothing yet.
+    pub greet: AtomicBool,
+    /// Wakes the device when somebody subscribes.
+    pub subscribed: Arc<Notify>,
+}
+
+/// What is wrong with a device's link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Each connect is answered with this error, by its name below `org.bluez.Error`.
+    Refuses(String),
+    /// Each connection breaks at once.
+    Storm,
+}
+
+/// How a device is found.
+#[derive(Clone, Default, Debug)]
+pub struct Manner {
+    /// Says nothing until it is paired.
+    pub wants_pairing: bool,
+    /// Asks for the passkey it shows when it is paired.
+    pub asks_passkey: bool,
+    /// Sleeps, and is awake only for moments.
+    pub sleeps: bool,
+    /// Properties that the service does not state of it.
+    pub omitted: Vec<String>,
 }
 
 impl Peripheral {
     /// A device in range; the seed makes its address its own.
     #[must_use]
-    pub fn new(kind: Kind, seed: u64, wants_pairing: bool) -> Self {
+    pub fn new(kind: Kind, seed: u64, manner: Manner, subscribed: Arc<Notify>) -> Self {
         let [.., a, b, c] = seed.to_be_bytes();
         let (last, name) = match kind {
             Kind::HeartRate => (1, "Lamplight HR"),
@@ -99,6 +145,23 @@ impl Peripheral {
             Kind::GlucoseMeter => (6, "Lamplight GL"),
         };
         let off = || AtomicBool::new(false);
+        let link = Link {
+            wants_pairing: manner.wants_pairing || manner.asks_passkey,
+            paired: off(),
+            connected: off(),
+            notifying: off(),
+            requests: Mutex::default(),
+            // Each device shows digits of its own; the leading zero is easily lost on the way.
+            passkey: manner.asks_passkey.then(|| 12_340 + u32::from(c) * 10 + last),
+            bond_lost: off(),
+            awake: AtomicBool::new(!manner.sleeps),
+            heard: off(),
+            given_up: off(),
+            fault: Mutex::default(),
+            omitted: manner.omitted,
+            greet: off(),
+            subscribed,
+        };
         Self {
             kind,
             address: format!("02:00:{a:02X}:{b:02X}:{c:02X}:{last:02X}"),
@@ -106,7 +169,9 @@ impl Peripheral {
             plugged: true,
             silent: false,
             sensor_on: true,
-            link: Arc::new(Link { wants_pairing, paired: off(), connected: off(), notifying: off(), requests: Mutex::default() }),
+            link: Arc::new(link),
+            sleeps: manner.sleeps,
+            awake_for: 0,
             beat_left: 0.0,
             seconds: 0,
             cuff: None,
@@ -139,7 +204,7 @@ impl Peripheral {
                 self.blood_pressure(vitals);
                 None
             }
-            Kind::Thermometer => used(THERMOMETER_EVERY_S, self.seconds).then(|| self.temperature(vitals)),
+            Kind::Thermometer => (!self.sleeps && used(THERMOMETER_EVERY_S, self.seconds)).then(|| self.temperature(vitals)),
             Kind::Scale => used(SCALE_EVERY_S, self.seconds).then(weight),
             Kind::GlucoseMeter => {
                 if used(GLUCOSE_EVERY_S, self.seconds) {
@@ -148,6 +213,35 @@ impl Peripheral {
                 None
             }
         }
+    }
+
+    /// What it says to somebody who has just subscribed, where it has something to say.
+    pub fn greeting(&mut self, vitals: &Vitals) -> Option<Vec<u8>> {
+        if !self.link.greet.swap(false, Relaxed) {
+            return None;
+        }
+        match self.kind {
+            Kind::HeartRate => Some(self.heart_rate(vitals)),
+            Kind::Oximeter => Some(self.oximetry(vitals)),
+            Kind::Thermometer if self.sleeps => Some(self.temperature(vitals)),
+            _ => None,
+        }
+    }
+
+    /// Is used: awake for a moment.
+    pub fn wake(&mut self) {
+        self.awake_for = AWAKE_S;
+        self.link.awake.store(true, Relaxed);
+    }
+
+    /// A second passes: whether it falls asleep now, ending its connection.
+    pub fn tires(&mut self) -> bool {
+        let falls_asleep = self.awake_for == 1;
+        self.awake_for = self.awake_for.saturating_sub(1);
+        if self.awake_for == 0 {
+            self.link.awake.store(false, Relaxed);
+        }
+        falls_asleep
     }
 
     /// Answers requests for stored records: the measurements, and behind them what the control point says.
@@ -279,11 +373,15 @@ fn whole(value: f64) -> u16 {
 mod tests {
     use super::*;
 
+    fn device(kind: Kind) -> Peripheral {
+        Peripheral::new(kind, 1, Manner::default(), Arc::default())
+    }
+
     const VITALS: Vitals = Vitals { heart_rate: 60.0, spo2: 98.0, respiration: 15.0, temperature: 36.8, systolic: 120.0, diastolic: 75.0 };
 
     #[test]
     fn the_strap_sends_rate_contact_and_the_time_between_beats() {
-        let mut strap = Peripheral::new(Kind::HeartRate, 1, false);
+        let mut strap = device(Kind::HeartRate);
         assert_eq!(strap.measurement(&VITALS).expect("value"), [0x16, 60, 0, 4]);
         strap.sensor_on = false;
         assert_eq!(strap.measurement(&VITALS).expect("value"), [0x04, 0]);
@@ -291,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_oximeter_sends_numbers_or_not_a_number_with_the_reason() {
-        let mut oximeter = Peripheral::new(Kind::Oximeter, 1, false);
+        let mut oximeter = device(Kind::Oximeter);
         assert_eq!(oximeter.measurement(&VITALS).expect("value"), [0x0c, 98, 0, 60, 0, 0, 1, 0, 0, 0]);
         oximeter.sensor_on = false;
         assert_eq!(oximeter.measurement(&VITALS).expect("value"), [0x0c, 0xff, 7, 0xff, 7, 0, 0x80, 0, 8, 0]);
@@ -299,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_cuff_sends_its_memory_to_whoever_subscribes_and_a_result_off_the_arm_failed() {
-        let mut cuff = Peripheral::new(Kind::BloodPressure, 1, false);
+        let mut cuff = device(Kind::BloodPressure);
         for _ in 0..2 {
             assert_eq!(cuff.measurement(&VITALS), None);
         }
@@ -319,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_meter_says_nothing_of_itself_and_answers_with_its_memory() {
-        let mut meter = Peripheral::new(Kind::GlucoseMeter, 1, false);
+        let mut meter = device(Kind::GlucoseMeter);
         for _ in 0..=GLUCOSE_EVERY_S {
             assert_eq!(meter.measurement(&VITALS), None);
         }

@@ -1,6 +1,7 @@
 //! One Bluetooth device: seek, connect in turn, subscribe, carry.
 
-use super::radio::{Air, Radio};
+use super::bluez::{self, Device1Proxy};
+use super::radio::{Air, Radio, Taken};
 use super::signals::Signals;
 use super::sky::Seen;
 use crate::event::Identity;
@@ -12,11 +13,12 @@ use btleplug::api::{Central, CharPropFlags, Characteristic, Peripheral as _, Val
 use btleplug::platform::Peripheral;
 use driver::Channel;
 use futures_util::{Stream, StreamExt};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
+use zbus::zvariant::Value;
 use zbus::{MatchRule, Message, message};
 
 pub(crate) struct BleLink {
@@ -32,22 +34,35 @@ impl BleLink {
     async fn hold(&self, air: &Arc<Air>, out: &mut Outbox, writes: &mut mpsc::Receiver<Write>) -> Down {
         let seek = self.radio.seek(&self.spec.matches);
         tokio::pin!(seek);
-        let (seen, _taken) = match timeout(limits::BLE_SEEK_WAIT, &mut seek).await {
+        let (seen, taken) = match timeout(limits::BLE_SEEK_WAIT, &mut seek).await {
             Ok(found) => found,
             Err(_) => {
-                out.down(Down::NotSeen).await;
+                out.down(self.absence(Down::NotSeen)).await;
                 seek.await
             }
         };
-        let session = match Session::begin(&self.radio, air, &seen, &self.spec).await {
+        let held = Held { radio: self.radio.clone(), air: Arc::clone(air), path: seen.path.clone(), taken: Some(taken) };
+        let session = match Session::begin(held, &seen, &self.spec).await {
             Ok(session) => session,
-            Err(reason) => return reason,
+            Err(Down::PairingNeeded) if was_paired(air, &seen.path).await => {
+                self.radio.bond_lost(&seen.address);
+                return Down::BondLost;
+            }
+            Err(reason) => return self.absence(reason),
         };
         let identity = Identity { address: seen.address, name: seen.name };
         if let Err(reason) = out.connected(identity, None).await {
             return reason;
         }
-        session.carry(out, writes, self.spec.silence).await
+        self.absence(session.carry(out, writes, self.spec.silence).await)
+    }
+
+    /// A device that speaks only now and then goes away between whiles, which is nobody's fault.
+    fn absence(&self, reason: Down) -> Down {
+        match reason {
+            Down::LinkLost | Down::NotSeen if self.spec.silence.is_none() => Down::Asleep,
+            reason => reason,
+        }
     }
 }
 
@@ -65,6 +80,7 @@ impl Hand for BleLink {
 /// A connected device with its feeds subscribed.
 struct Session<N> {
     held: Held,
+    peripheral: Peripheral,
     signals: Signals,
     notifications: N,
     /// First values of the feeds that are read.
@@ -72,65 +88,148 @@ struct Session<N> {
     feeds: Vec<Feed>,
 }
 
-/// A peripheral that is let go of when dropped, even halfway through connecting.
-struct Held(Peripheral, TaskTracker);
+/// A device that is let go of when dropped, even halfway through connecting, and is nobody else's until that is done: a
+/// late disconnect would end the next session.
+struct Held {
+    radio: Radio,
+    air: Arc<Air>,
+    path: String,
+    taken: Option<Taken>,
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let peripheral = self.0.clone();
+        let (radio, air, path, taken) = (self.radio.clone(), Arc::clone(&self.air), self.path.clone(), self.taken.take());
+        let tasks = self.radio.tasks.clone();
+        let let_go = async move {
+            let disconnect = async { bluez::device(&air.bus, &path).await?.disconnect().await };
+            tokio::select! {
+                _ = radio.gone(&air) => {}
+                _ = timeout(limits::BLE_CALL_WAIT, disconnect) => {}
+            }
+            drop(taken);
+        };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.1.spawn_on(async move { timeout(limits::BLE_CALL_WAIT, peripheral.disconnect()).await }, &runtime);
+            tasks.spawn_on(let_go, &runtime);
         }
     }
 }
 
 impl Session<()> {
     async fn begin(
-        radio: &Radio,
-        air: &Air,
+        held: Held,
         seen: &Seen,
         spec: &BleSpec,
     ) -> Result<Session<impl Stream<Item = ValueNotification> + Unpin + use<>>, Down> {
-        let signals = follow_loss(air, &seen.path).await.map_err(|error| Down::ConnectFailed { why: error.to_string() })?;
-        let peripherals = call(air.adapter.peripherals()).await?;
-        let peripheral = peripherals.into_iter().find(|peripheral| seen.path.ends_with(&format!("/{}", peripheral.id())));
-        let held = Held(peripheral.ok_or(Down::NotSeen)?, radio.tasks.clone());
-        {
-            let _turn = radio.turn.lock().await;
-            if !call(held.0.is_connected()).await? {
-                within(limits::BLE_CONNECT_WAIT, held.0.connect()).await?;
+        let bus = &held.air.bus;
+        let signals = follow_loss(&held.air, &seen.path).await.map_err(|error| bluez::refusal(&error))?;
+        let peripheral = {
+            let _turn = held.radio.turn.lock().await;
+            let connects = async {
+                connect(&held.air, &seen.path).await?;
+                let peripheral = match find(&held.air, &seen.path).await? {
+                    Some(peripheral) => peripheral,
+                    None => return Err(bluez::unstated_device(bus, &seen.path).await.unwrap_or(Down::NotSeen)),
+                };
+                call(peripheral.discover_services()).await?;
+                Ok(peripheral)
+            };
+            let limited = timeout(limits::BLE_CONNECT_WAIT, connects);
+            tokio::select! {
+                biased;
+                reason = lost(&signals) => return Err(reason),
+                connected = limited => connected.unwrap_or_else(|_| Err(no_answer(limits::BLE_CONNECT_WAIT)))?,
             }
-            within(limits::BLE_CONNECT_WAIT, held.0.discover_services()).await?;
-        }
-        let notifications = call(held.0.notifications()).await?;
-        let mut read = Vec::new();
-        for feed in &spec.feeds {
-            let characteristic = held.characteristic(feed.characteristic);
-            match (feed.mode, characteristic) {
-                (FeedMode::Notify | FeedMode::Indicate, Some(characteristic)) => call(held.0.subscribe(&characteristic)).await?,
-                (FeedMode::Notify | FeedMode::Indicate, None) => return Err(Down::FeedMissing { characteristic: feed.characteristic }),
-                // What is read once is a fact beside the measurement, such as a serial number; few devices offer all.
-                (FeedMode::Read, Some(characteristic)) => match call(held.0.read(&characteristic)).await {
-                    Ok(value) => read.push((feed.characteristic, value)),
-                    Err(reason) if reason == Down::PairingNeeded => return Err(reason),
-                    Err(reason) => tracing::debug!(%reason, "a characteristic could not be read"),
-                },
-                (FeedMode::Read, None) => {}
+        };
+        let subscribes = async {
+            let notifications = call(peripheral.notifications()).await?;
+            let mut read = Vec::new();
+            for feed in &spec.feeds {
+                let characteristic = characteristic(&peripheral, feed.characteristic);
+                match (feed.mode, characteristic) {
+                    (FeedMode::Notify | FeedMode::Indicate, Some(characteristic)) => call(peripheral.subscribe(&characteristic)).await?,
+                    (FeedMode::Notify | FeedMode::Indicate, None) => {
+                        return Err(Down::FeedMissing { characteristic: feed.characteristic });
+                    }
+                    // What is read once is a fact beside the measurement, such as a serial number; few devices offer all.
+                    (FeedMode::Read, Some(characteristic)) => match call(peripheral.read(&characteristic)).await {
+                        Ok(value) => read.push((feed.characteristic, value)),
+                        Err(reason) if reason == Down::PairingNeeded => return Err(reason),
+                        Err(reason) => tracing::debug!(%reason, "a characteristic could not be read"),
+                    },
+                    (FeedMode::Read, None) => {}
+                }
             }
-        }
-        Ok(Session { held, signals, notifications, read, feeds: spec.feeds.clone() })
+            Ok((notifications, read))
+        };
+        let (notifications, read) = tokio::select! {
+            biased;
+            reason = lost(&signals) => return Err(reason),
+            subscribed = subscribes => subscribed?,
+        };
+        Ok(Session { held, peripheral, signals, notifications, read, feeds: spec.feeds.clone() })
     }
+}
+
+/// Waits until the device is said to be gone. That a device which was never paired went is no more than that.
+async fn lost(signals: &Signals) -> Down {
+    signals.noted().await;
+    Down::LinkLost
+}
+
+/// Connects, unless that is so already, and waits until the service knows what the device offers.
+async fn connect(air: &Air, path: &str) -> Result<(), Down> {
+    let refused = |error: zbus::Error| bluez::refusal(&error);
+    let changes = follow_readiness(air, path).await.map_err(refused)?;
+    let device = bluez::device(&air.bus, path).await.map_err(refused)?;
+    if !device.connected().await.map_err(refused)? {
+        match device.connect().await {
+            Err(error) if is_under_way(&error) => {}
+            answer => answer.map_err(refused)?,
+        }
+    }
+    while !is_ready(&device).await.map_err(refused)? {
+        changes.noted().await;
+    }
+    Ok(())
+}
+
+/// The service itself connects devices it trusts: that connect serves as well.
+fn is_under_way(error: &zbus::Error) -> bool {
+    let zbus::Error::MethodError(name, ..) = error else { return false };
+    matches!(name.as_str(), "org.bluez.Error.InProgress" | "org.bluez.Error.AlreadyConnected")
+}
+
+async fn is_ready(device: &Device1Proxy<'_>) -> zbus::Result<bool> {
+    Ok(device.connected().await? && device.services_resolved().await?)
+}
+
+async fn was_paired(air: &Air, path: &str) -> bool {
+    let paired = async { bluez::device(&air.bus, path).await?.paired().await };
+    matches!(timeout(limits::BLE_CALL_WAIT, paired).await, Ok(Ok(true)))
+}
+
+/// The device as btleplug knows it; none where the service leaves something out about it.
+async fn find(air: &Air, path: &str) -> Result<Option<Peripheral>, Down> {
+    let peripherals = call(air.adapter.peripherals()).await?;
+    Ok(peripherals.into_iter().find(|peripheral| path.ends_with(&format!("/{}", peripheral.id()))))
+}
+
+fn characteristic(peripheral: &Peripheral, uuid: u128) -> Option<Characteristic> {
+    peripheral.characteristics().into_iter().find(|characteristic| characteristic.uuid.as_u128() == uuid)
 }
 
 impl<N: Stream<Item = ValueNotification> + Unpin> Session<N> {
     async fn carry(self, out: &mut Outbox, writes: &mut mpsc::Receiver<Write>, silence: Option<Duration>) -> Down {
-        let Self { held, signals, notifications, read, feeds } = self;
-        tokio::select! {
+        let Self { held, peripheral, signals, notifications, read, feeds } = self;
+        let reason = tokio::select! {
             biased;
-            () = signals.noted() => Down::LinkLost,
+            reason = lost(&signals) => reason,
             reason = hear(notifications, read, &feeds, out, silence) => reason,
-            reason = held.speak(writes) => reason,
-        }
+            reason = speak(&peripheral, writes) => reason,
+        };
+        drop(held);
+        reason
     }
 }
 
@@ -163,53 +262,60 @@ async fn hear(
     }
 }
 
-impl Held {
-    fn characteristic(&self, uuid: u128) -> Option<Characteristic> {
-        self.0.characteristics().into_iter().find(|characteristic| characteristic.uuid.as_u128() == uuid)
-    }
-
-    async fn speak(&self, writes: &mut mpsc::Receiver<Write>) -> Down {
-        while let Some(Write { channel, bytes }) = writes.recv().await {
-            let Channel::Characteristic(uuid) = channel else {
-                return Down::WriteRefused { why: "a Bluetooth device has no stream".into() };
-            };
-            let Some(characteristic) = self.characteristic(uuid) else { return Down::FeedMissing { characteristic: uuid } };
-            let acknowledged = characteristic.properties.contains(CharPropFlags::WRITE);
-            let write_type = if acknowledged { WriteType::WithResponse } else { WriteType::WithoutResponse };
-            match timeout(limits::WRITE_WAIT, self.0.write(&characteristic, &bytes, write_type)).await {
-                Err(_) => return Down::WriteStalled,
-                Ok(Err(error)) => return Down::WriteRefused { why: error.to_string() },
-                Ok(Ok(())) => {}
-            }
+async fn speak(peripheral: &Peripheral, writes: &mut mpsc::Receiver<Write>) -> Down {
+    while let Some(Write { channel, bytes }) = writes.recv().await {
+        let Channel::Characteristic(uuid) = channel else {
+            return Down::WriteRefused { why: "a Bluetooth device has no stream".into() };
+        };
+        let Some(characteristic) = characteristic(peripheral, uuid) else { return Down::FeedMissing { characteristic: uuid } };
+        let acknowledged = characteristic.properties.contains(CharPropFlags::WRITE);
+        let write_type = if acknowledged { WriteType::WithResponse } else { WriteType::WithoutResponse };
+        match timeout(limits::WRITE_WAIT, peripheral.write(&characteristic, &bytes, write_type)).await {
+            Err(_) => return Down::WriteStalled,
+            Ok(Err(error)) => return Down::WriteRefused { why: error.to_string() },
+            Ok(Ok(())) => {}
         }
-        Down::Stopped
     }
+    Down::Stopped
 }
 
 /// Notes when the device at `path` says that it is disconnected, or is taken away altogether.
 async fn follow_loss(air: &Air, path: &str) -> zbus::Result<Signals> {
-    let signal = || MatchRule::builder().msg_type(message::Type::Signal);
-    let changed = signal().path(path.to_owned())?.member("PropertiesChanged")?.arg(0, "org.bluez.Device1")?.build();
-    let removed =
-        signal().member("InterfacesRemoved")?.interface("org.freedesktop.DBus.ObjectManager")?.arg_path(0, path.to_owned())?.build();
-    Signals::follow(&air.bus, vec![changed.into_owned(), removed.into_owned()], says_gone).await
+    let removed = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .interface("org.freedesktop.DBus.ObjectManager")?
+        .member("InterfacesRemoved")?
+        .arg_path(0, path.to_owned())?
+        .build()
+        .into_owned();
+    Signals::follow(&air.bus, vec![changes(path)?, removed], says_gone).await
+}
+
+/// Notes when the device at `path` is connected or has said what it offers.
+async fn follow_readiness(air: &Air, path: &str) -> zbus::Result<Signals> {
+    let says_more = |signal: &Message| {
+        let body = signal.body();
+        body.deserialize::<Changed<'_>>().is_ok_and(|(_, all, _)| all.contains_key("Connected") || all.contains_key("ServicesResolved"))
+    };
+    Signals::follow(&air.bus, vec![changes(path)?], says_more).await
+}
+
+type Changed<'a> = (&'a str, HashMap<&'a str, Value<'a>>, Vec<&'a str>);
+
+fn changes(path: &str) -> zbus::Result<MatchRule<'static>> {
+    let signal = MatchRule::builder().msg_type(message::Type::Signal).path(path.to_owned())?;
+    Ok(signal.member("PropertiesChanged")?.arg(0, "org.bluez.Device1")?.build().into_owned())
 }
 
 fn says_gone(signal: &Message) -> bool {
-    type Changed<'a> = (&'a str, std::collections::HashMap<&'a str, zbus::zvariant::Value<'a>>, Vec<&'a str>);
-    let body = signal.body();
-    match body.deserialize::<Changed<'_>>() {
-        Ok((_, properties, _)) => properties.get("Connected") == Some(&zbus::zvariant::Value::Bool(false)),
+    match signal.body().deserialize::<Changed<'_>>() {
+        Ok((_, properties, _)) => properties.get("Connected") == Some(&Value::Bool(false)),
         Err(_) => signal.header().member().is_some_and(|member| member == "InterfacesRemoved"),
     }
 }
 
 async fn call<T>(asked: impl Future<Output = btleplug::Result<T>>) -> Result<T, Down> {
-    within(limits::BLE_CALL_WAIT, asked).await
-}
-
-async fn within<T>(limit: Duration, asked: impl Future<Output = btleplug::Result<T>>) -> Result<T, Down> {
-    let answer = timeout(limit, asked).await.map_err(|_| Down::ConnectFailed { why: format!("no answer within {} s", limit.as_secs()) })?;
+    let answer = timeout(limits::BLE_CALL_WAIT, asked).await.map_err(|_| no_answer(limits::BLE_CALL_WAIT))?;
     answer.map_err(|error| {
         // btleplug boxes the service's error; only its debug text still says which one it was.
         let inside = format!("{error:?}");
@@ -217,4 +323,8 @@ async fn within<T>(limit: Duration, asked: impl Future<Output = btleplug::Result
         let asks = asks_pairing.iter().any(|name| inside.contains(&format!("org.bluez.Error.{name}")));
         if asks { Down::PairingNeeded } else { Down::ConnectFailed { why: error.to_string() } }
     })
+}
+
+fn no_answer(within: Duration) -> Down {
+    Down::ConnectFailed { why: format!("no answer within {} s", within.as_secs()) }
 }

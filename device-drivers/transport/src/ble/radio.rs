@@ -1,22 +1,24 @@
 //! The one radio: whether Bluetooth is there, who seeks, who connects.
 
-use super::pairing;
+use super::pairing::PairingAsk;
 use super::signals::Signals;
 use super::sky::{Seen, Sky, watch_sky};
-use crate::down::Missing;
+use super::{bluez, pairing};
+use crate::down::{Missing, Unpaired};
 use crate::outbox::Outbox;
 use crate::spec::BleMatch;
 use crate::{Down, limits};
 use btleplug::api::{Central, CentralState, Manager as _};
 use btleplug::platform::{Adapter, Manager};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Turn, watch};
+use tokio::sync::{Mutex as Turn, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zbus::names::UniqueName;
-use zbus::{Connection, MatchRule, message};
+use zbus::zvariant::{ObjectPath, Value};
+use zbus::{Connection, MatchRule, Message, message};
 
 /// A handle on the radio; clones share it.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub(crate) struct Radio {
     pub(super) turn: Arc<Turn<()>>,
     /// Addresses that a link has taken, so that two links with like matches take two devices.
     taken: Arc<Mutex<HashSet<String>>>,
+    /// Addresses whose pairing was found to be lost: pairing one forgets the old key first.
+    bonds_lost: Arc<Mutex<HashSet<String>>>,
     /// Disconnects under way, which a shutdown waits for.
     pub(super) tasks: TaskTracker,
 }
@@ -66,7 +70,7 @@ impl Radio {
         tokio::spawn(async move { watching.run_until_cancelled(keep(say)).await });
         let (above, air) = (sky.clone(), state.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(watch_sky(above, air)).await });
-        Self { state, sky, turn: Arc::default(), taken: Arc::default(), tasks }
+        Self { state, sky, turn: Arc::default(), taken: Arc::default(), bonds_lost: Arc::default(), tasks }
     }
 
     /// Waits for Bluetooth, telling `out` each reason that it is not there.
@@ -102,7 +106,9 @@ impl Radio {
         let mut sky = self.sky.look();
         loop {
             for seen in sky.seen().await {
-                if seen.fits(matches)
+                // The service's list names devices long asleep: a connect to one of these holds up everybody's.
+                if seen.awake
+                    && seen.fits(matches)
                     && let Some(taken) = self.take(&seen.address)
                 {
                     return (seen, taken);
@@ -125,20 +131,60 @@ impl Radio {
         Ok(heard)
     }
 
-    pub(crate) async fn pair(&self, address: &str) -> Result<(), Down> {
+    /// Pairs with the device of this address; `person` is asked what the device wants to know.
+    pub(crate) async fn pair(&self, address: &str, person: Option<mpsc::Sender<PairingAsk>>) -> Result<(), Down> {
         let air = self.up_now().await?;
+        let pairs = async {
+            let mut seen = self.find(address).await?;
+            let _taken = tokio::time::timeout(limits::BLE_CONNECT_WAIT, self.take_soon(&seen.address))
+                .await
+                .map_err(|_| Down::PairingFailed(Unpaired::InUse))?;
+            if self.bonds_lost().contains(&seen.address) {
+                forget(&air, &seen).await?;
+                self.bonds_lost().remove(&seen.address);
+                seen = self.find(address).await?;
+            }
+            {
+                // Others connect while a person looks for the digits.
+                let _turn = self.turn.lock().await;
+                let device = bluez::device(&air.bus, &seen.path).await.map_err(|error| bluez::refusal(&error))?;
+                if let Ok(Err(error)) = tokio::time::timeout(limits::BLE_CONNECT_WAIT, device.connect()).await {
+                    // Pairing connects, too, and says better why it cannot.
+                    tracing::debug!(%error, "not connected before pairing");
+                }
+            }
+            pairing::pair(&air.bus, &seen.path, person, &self.tasks).await
+        };
+        tokio::select! {
+            biased;
+            reason = self.gone(&air) => Err(reason),
+            outcome = pairs => outcome,
+        }
+    }
+
+    /// Forgets the pairing with the device of this address, if the service knows it.
+    pub(crate) async fn forget(&self, address: &str) -> Result<(), Down> {
+        let air = self.up_now().await?;
+        let seen = self.find(address).await?;
+        forget(&air, &seen).await
+    }
+
+    pub(super) fn bond_lost(&self, address: &str) {
+        self.bonds_lost().insert(address.to_owned());
+    }
+
+    /// The device of this address, once it is heard.
+    async fn find(&self, address: &str) -> Result<Seen, Down> {
         let matches = BleMatch { address: Some(address.to_owned()), ..BleMatch::default() };
         let mut sky = self.sky.look();
         let found = async {
             loop {
-                if let Some(seen) = sky.seen().await.into_iter().find(|seen| seen.fits(&matches)) {
+                if let Some(seen) = sky.seen().await.into_iter().find(|seen| seen.awake && seen.fits(&matches)) {
                     return seen;
                 }
             }
         };
-        let seen = tokio::time::timeout(limits::BLE_CONNECT_WAIT, found).await.map_err(|_| Down::NotSeen)?;
-        let _turn = self.turn.lock().await;
-        pairing::pair(&air.bus, &seen.path).await
+        tokio::time::timeout(limits::BLE_CONNECT_WAIT, found).await.map_err(|_| Down::NotSeen)
     }
 
     /// Bluetooth at once, or why not.
@@ -151,10 +197,33 @@ impl Radio {
         }
     }
 
+    async fn take_soon(&self, address: &str) -> Taken {
+        loop {
+            if let Some(taken) = self.take(address) {
+                return taken;
+            }
+            tokio::time::sleep(limits::RETRY_MIN / 5).await;
+        }
+    }
+
+    fn bonds_lost(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.bonds_lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, address: &str) -> Option<Taken> {
         let fresh = self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned());
         fresh.then(|| Taken { address: address.to_owned(), all: Arc::clone(&self.taken) })
     }
+}
+
+/// Makes the service forget a device, its key included.
+async fn forget(air: &Air, seen: &Seen) -> Result<(), Down> {
+    let removed = async {
+        let adapter = bluez::adapter(&air.bus, &air.adapter_name).await?;
+        adapter.remove_device(&ObjectPath::try_from(seen.path.as_str())?).await
+    };
+    let answer = tokio::time::timeout(limits::BLE_CALL_WAIT, removed).await;
+    answer.unwrap_or_else(|_| Err(zbus::Error::Failure("no answer".into()))).map_err(|error| bluez::refusal(&error))
 }
 
 impl Drop for Taken {
@@ -186,7 +255,16 @@ async fn follow_changes(bus: &Connection) -> zbus::Result<Signals> {
     let objects = |member| -> zbus::Result<_> { Ok(signal().interface("org.freedesktop.DBus.ObjectManager")?.member(member)?.build()) };
     let adapter = signal().path_namespace("/org/bluez")?.member("PropertiesChanged")?.arg(0, "org.bluez.Adapter1")?.build();
     let rules = [owner, objects("InterfacesAdded")?, objects("InterfacesRemoved")?, adapter];
-    Signals::follow(bus, rules.map(MatchRule::into_owned).into(), |_| true).await
+    Signals::follow(bus, rules.map(MatchRule::into_owned).into(), |signal| !is_of_a_device(signal)).await
+}
+
+/// Whether an object that came or went is a device or part of one: a ward's air is full of these.
+fn is_of_a_device(signal: &Message) -> bool {
+    type Interfaces<'a> = HashMap<&'a str, HashMap<&'a str, Value<'a>>>;
+    let body = signal.body();
+    let added = body.deserialize::<(ObjectPath<'_>, Interfaces<'_>)>().map(|(path, _)| path);
+    let path = added.or_else(|_| body.deserialize::<(ObjectPath<'_>, Vec<&str>)>().map(|(path, _)| path));
+    path.is_ok_and(|path| path.contains("/dev_"))
 }
 
 /// Looks again whenever a signal says to, and every so often. Returns when a Manager cannot be had: its bus is gone.
@@ -229,7 +307,12 @@ async fn look(bus: &Connection, manager: &Manager) -> Result<Air, Down> {
                 _ => reason = Down::AdapterOff,
             }
         }
-        Err(reason)
+        // An adapter of which the service leaves something out is not listed at all.
+        if reason == Down::AdapterMissing(Missing::Adapter) {
+            Err(bluez::unstated_adapter(bus).await.unwrap_or(reason))
+        } else {
+            Err(reason)
+        }
     };
     let answer = tokio::time::timeout(limits::BLE_CALL_WAIT, adapters).await;
     let (adapter, adapter_name) = answer.map_err(|_| Down::AdapterMissing(Missing::Service))??;
