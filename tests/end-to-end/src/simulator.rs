@@ -47,7 +47,17 @@ impl Simulator {
     /// # Errors
     /// It does not come up.
     pub async fn bluetooth(folder: &Path, wearer: Wearer, socket: &Path) -> Result<Self> {
-        Self::start(folder, wearer, "ble", &["--socket".into(), socket.into()]).await
+        Self::bluetooth_with(folder, wearer, socket, &[]).await
+    }
+
+    /// Bluetooth devices on a private bus at `socket`, as the simulator's `options` say: `--devices hr,glucose`, `--passkey plx`.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn bluetooth_with(folder: &Path, wearer: Wearer, socket: &Path, options: &[&str]) -> Result<Self> {
+        let mut all: Vec<OsString> = vec!["--socket".into(), socket.into()];
+        all.extend(options.iter().map(Into::into));
+        Self::start(folder, wearer, "ble", &all).await
     }
 
     /// A GE monitor on the pseudo-terminal `link`.
@@ -89,6 +99,12 @@ impl Simulator {
     /// The simulator has ended.
     pub async fn tell(&mut self, command: &str) -> Result<()> {
         self.process.tell(command).await
+    }
+
+    /// What it has said since it was ready: `{"shows":{"device","passkey"}}`, `{"written":{"device","characteristic","bytes"}}`.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Value> {
+        self.process.heard()
     }
 
     /// The Bluetooth address of one of its devices.
