@@ -81,8 +81,8 @@ impl Bedside {
         let came = until(&format!("the pairing is {stage}"), PATIENCE, async || {
             last = self.technician.get(&path).await?;
             Ok((last["stage"] == stage).then(|| last.clone()))
-        });
-        let came = came.await;
+        })
+        .await;
         Ok(came.with_context(|| format!("last seen: {last}\n{}", process::last_lines(self.agent.log())))?.0)
     }
 
@@ -246,12 +246,9 @@ async fn commands_and_recordings_need_a_role_and_leave_what_they_say() -> Result
     here.technician.ask(Method::POST, &send("set-date-time"), Some(&why)).await?.refused(403)?;
     here.technician.ask(Method::POST, &send("erase-records"), Some(&json!({"reason": ""}))).await?.refused(422)?;
     here.technician.ask(Method::POST, &send("format-disk"), Some(&why)).await?.refused(404)?;
-    let written = |characteristic: &str| {
-        let all = here.radio.heard().into_iter();
-        let of = move |said: &Value| {
-            said.pointer("/written/characteristic").and_then(Value::as_str).is_some_and(|uuid| uuid.contains(characteristic))
-        };
-        all.filter(of).map(|said| said["written"]["bytes"].clone()).collect::<Vec<_>>()
+    let written = |characteristic: &str| -> Vec<Value> {
+        let of = |said: &Value| said["written"]["characteristic"].as_str().is_some_and(|uuid| uuid.contains(characteristic));
+        here.radio.heard().into_iter().filter(of).map(|said| said["written"]["bytes"].clone()).collect()
     };
     assert!(!written("2a52").contains(&json!([2, 1])), "erased without being asked");
 
