@@ -33,8 +33,11 @@ pub struct DeviceCommand {
     /// The same, in words.
     pub says: &'static str,
     /// Its bytes.
-    encode: fn(&Asked<'_>) -> Result<(Channel, Vec<u8>), CommandRefusal>,
+    encode: Encode,
 }
+
+/// Makes a command's bytes, and says where they go.
+pub type Encode = fn(&Asked<'_>) -> Result<(Channel, Vec<u8>), CommandRefusal>;
 
 /// What a command is made from.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +64,7 @@ pub enum CommandRefusal {
 impl DeviceCommand {
     /// A command; `encode` gives where its bytes go, and the bytes.
     #[must_use]
-    pub const fn new(
-        id: &'static str,
-        deed: Deed,
-        says: &'static str,
-        encode: fn(&Asked<'_>) -> Result<(Channel, Vec<u8>), CommandRefusal>,
-    ) -> Self {
+    pub const fn new(id: &'static str, deed: Deed, says: &'static str, encode: Encode) -> Self {
         Self { id, deed, says, encode }
     }
 

@@ -351,6 +351,21 @@ fn a_bond_that_is_refused_ends_the_pairing_and_a_lost_one_is_made_anew() {
 }
 
 #[test]
+fn a_wave_is_shown_while_pairing_and_does_not_make_a_device_ready() {
+    let mut ward = ward();
+    let by = ReachedBy::Serial { path: "/dev/serial/by-id/usb-ge".to_owned() };
+    let pairing = begin(&mut ward, BeginPairing { by, ..request("", "1", "ge-b40-dri") }).expect("begun");
+    ward.connect(1, &pairing.device);
+    for _ in 0..700 {
+        ward.bytes(1, &pairing.device, Channel::Stream, &dri_ecg(&[1, 2, 3]));
+        ward.pass_ms(10);
+    }
+    let shown = look(&mut ward, &pairing.id);
+    assert_eq!((shown.waves.len(), shown.waves[0].samples.len(), &shown.waves[0].samples[..3]), (1, 1_500, &[1, 2, 3][..]));
+    assert_eq!((shown.stage, shown.values.len(), shown.valid_ms), (PairingStage::Listening, 0, 0));
+}
+
+#[test]
 fn a_pairing_nobody_confirms_is_given_up_and_their_number_is_limited() {
     let mut ward = ward();
     for n in 0..8 {
