@@ -131,14 +131,14 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                         Adapter::Add => bluez.add_adapter(&peripherals).await?,
                     }
                 }
-                Some(Command::RestartService) => {
+                Some(Command::RestartService(away_ms)) => {
                     bluez.stop().await;
-                    sleep(RESTART).await;
+                    sleep(away_ms.map_or(RESTART, Duration::from_millis)).await;
                     bluez = Bluez::start(&bus.address, &peripherals, &adapter_omits).await?;
                 }
-                Some(Command::RestartBus) => {
+                Some(Command::RestartBus(away_ms)) => {
                     // The bus goes first: whoever listens must not see the service leave it.
-                    bus.restart().await?;
+                    bus.restart(away_ms.map_or(Duration::ZERO, Duration::from_millis)).await?;
                     bluez.stop().await;
                     bluez = Bluez::start(&bus.address, &peripherals, &adapter_omits).await?;
                 }

@@ -43,10 +43,10 @@ pub enum Command {
     Course(Course),
     /// `adapter off|on|remove|add` (Bluetooth).
     Adapter(Adapter),
-    /// `service restart` (Bluetooth): the Bluetooth service dies and comes back.
-    RestartService,
-    /// `bus restart` (Bluetooth): the whole system bus does.
-    RestartBus,
+    /// `service restart [ms]` (Bluetooth): the Bluetooth service dies and comes back so long after.
+    RestartService(Option<u64>),
+    /// `bus restart [ms]` (Bluetooth): the whole system bus does.
+    RestartBus(Option<u64>),
     /// `quit`.
     Quit,
 }
@@ -94,8 +94,8 @@ impl Command {
             ("adapter", Some("on")) => Self::Adapter(Adapter::On),
             ("adapter", Some("remove")) => Self::Adapter(Adapter::Remove),
             ("adapter", Some("add")) => Self::Adapter(Adapter::Add),
-            ("service", Some("restart")) => Self::RestartService,
-            ("bus", Some("restart")) => Self::RestartBus,
+            ("service", Some("restart")) => Self::RestartService(words.next().and_then(|ms| ms.parse().ok())),
+            ("bus", Some("restart")) => Self::RestartBus(words.next().and_then(|ms| ms.parse().ok())),
             ("quit", _) => Self::Quit,
             _ => return Err(line.to_owned()),
         })

@@ -83,7 +83,8 @@ pub async fn run(options: Options, mut patient: Patient, mut commands: mpsc::Rec
             command = commands.recv() => match command {
                 None | Some(Command::Quit) => break,
                 Some(Command::Unplug(_)) => {
-                    port = None;
+                    // The system takes the stable name away with the port.
+                    drop((port.take(), std::fs::remove_file(&options.link)));
                     opener = Opener::default();
                 }
                 Some(Command::Plug(_)) if port.is_none() => port = Some(Port::open(&options.link)?),

@@ -233,7 +233,8 @@ impl End {
 
     fn unplug(&mut self) {
         match self {
-            Self::Serial { port, .. } => *port = None,
+            // The system takes the stable name away with the port.
+            Self::Serial { link, port } => drop((port.take(), std::fs::remove_file(link))),
             Self::Tcp { stream, plugged, .. } => (*stream, *plugged) = (None, false),
             Self::Udp { peer, plugged, .. } => (*peer, *plugged) = (None, false),
         }

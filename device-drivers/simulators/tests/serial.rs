@@ -7,7 +7,7 @@ use driver::Channel;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::{Ears, Simulator, transport};
-use transport::{DataBits, Down, FlowControl, LinkId, Parity, SerialSpec, Spec, StopBits, Transport};
+use transport::{DataBits, Down, FlowControl, LinkId, Parity, SerialSpec, Spec, StopBits, Tapped, Transport};
 
 /// GE M1017617 appendix A: displayed values every 10 s, all classes.
 const ASK: [u8; 52] = ask();
@@ -118,6 +118,47 @@ async fn a_monitor_that_says_nothing_is_silent_and_is_tried_again() {
     ears.connected(4).await;
     transport.close(link);
     ears.until(5, |stamped| (stamped.event == transport::LinkEvent::Disconnected { reason: Down::Stopped }).then_some(())).await;
+}
+
+/// A pseudo-terminal whose other end nobody reads takes some thousand bytes and then no more.
+#[tokio::test]
+async fn a_device_that_takes_no_bytes_is_told_from_one_that_is_unplugged() {
+    let (_directory, path) = place();
+    let (_never_read, theirs) = tokio_serial::SerialStream::pair().unwrap();
+    std::os::unix::fs::symlink(tokio_serial::SerialPort::name(&theirs).unwrap(), &path).unwrap();
+    drop(theirs);
+    let (transport, mut ears) = transport();
+    let link = transport.open(spec(&path, None));
+    ears.connected(5).await;
+    for _ in 0..16 {
+        transport.send(link, Channel::Stream, vec![0x55; 4096]).unwrap();
+    }
+    assert_eq!(ears.down(10).await, Down::WriteStalled);
+    ears.connected(5).await;
+}
+
+#[tokio::test]
+async fn several_readers_of_one_port_hear_the_same_and_one_that_stalls_only_misses() {
+    let (_directory, path) = place();
+    let mut monitor = monitor(&path);
+    let (transport, mut ears) = transport();
+    let link = transport.open(spec(&path, None));
+    let (mut recorder, mut stalled) = (transport.tap(link).unwrap(), transport.tap(link).unwrap());
+    let connected = ears.connected(5).await;
+    assert_eq!(recorder.next().await, Some(Tapped::Heard(connected)));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let pieces = 300;
+    for _ in 0..pieces {
+        monitor.tell("garbage");
+        let Some(stamped) = ears.next(Duration::from_secs(5)).await else { panic!("the driver is held up") };
+        assert_eq!(recorder.next().await, Some(Tapped::Heard(stamped)));
+    }
+    assert!(matches!(stalled.next().await, Some(Tapped::Missed(missed)) if missed >= pieces + 1 - 256));
+    transport.close(link);
+    ears.until(5, |stamped| (stamped.event == transport::LinkEvent::Disconnected { reason: Down::Stopped }).then_some(())).await;
+    assert!(matches!(recorder.next().await, Some(Tapped::Heard(_))));
+    assert_eq!(recorder.next().await, None);
+    assert!(transport.tap(link).is_none());
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! a link that says nothing for its `silence` is down; bytes are stamped by the program's clock as they leave the
 //! driver's hands; every queue, piece, wait and retry has a limit (see [`limits`]).
 //! Always: no adapter, no D-Bus, no port is an ordinary state of the world, reported and waited out.
+//! Further readers of a link (a recorder, a screen) tap it and never hold its driver up.
 //! Never here: frames, protocols, what bytes mean (`driver`, `catalogue`); clocks (handed in); patients.
 //! Start at [`Transport::open`], then `supervise`, then the hand: `stream` with `serial` and `mllp`, or `ble`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -26,12 +27,15 @@ mod serial;
 mod spec;
 mod stream;
 mod supervise;
+mod tap;
 
 pub use ble::{PairingAsk, Seen};
 pub use down::{Down, Missing, Unpaired};
 pub use event::{Identity, LinkEvent, LinkId, Stamped};
 pub use links::NotSent;
+pub use serial::{Port, ports};
 pub use spec::{BleMatch, BleSpec, DialSpec, Feed, FeedMode, MllpListenSpec, Pace, ReplaySpec, SerialSpec, Spec};
+pub use tap::{Tap, Tapped};
 pub use tokio_serial::{DataBits, FlowControl, Parity, StopBits};
 
 use ble::{BleLink, Radio};
@@ -78,6 +82,12 @@ impl Transport {
     /// The link is closed, or [`limits::COMMANDS`] writes already wait on it.
     pub fn send(&self, link: LinkId, channel: Channel, bytes: Vec<u8>) -> Result<(), NotSent> {
         self.links.send(link, channel, bytes)
+    }
+
+    /// A further reader of an open link, which hears from then on what its driver hears; none if the link is closed.
+    #[must_use]
+    pub fn tap(&self, link: LinkId) -> Option<Tap> {
+        self.links.tap(link)
     }
 
     /// Closes a link; it says [`Down::Stopped`] and is gone. Closing a listener closes the connections it accepted.

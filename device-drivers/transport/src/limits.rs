@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const EVENTS: usize = 1024;
 /// How long a link waits for room in the event queue before it gives up its connection.
 pub const EVENT_WAIT: Duration = Duration::from_secs(5);
+/// Events that a further reader of a link may be behind; it then misses the oldest.
+pub const TAP_EVENTS: usize = 256;
 /// Writes waiting on one link.
 pub const COMMANDS: usize = 64;
 /// Bytes in one piece of a stream. Frames of any length arrive as several pieces.
@@ -20,6 +22,14 @@ pub const RETRY_MAX: Duration = Duration::from_secs(3);
 pub const SETTLED: Duration = Duration::from_secs(10);
 /// How long a TCP connect may take.
 pub const TCP_CONNECT_WAIT: Duration = Duration::from_secs(3);
+/// A TCP peer that says nothing for this long is asked whether it is there …
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(10);
+/// … again so often …
+pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
+/// … and is gone after so many questions without an answer.
+pub const KEEP_ALIVE_TRIES: u32 = 3;
+/// Serial ports that are listed.
+pub const PORTS: usize = 256;
 /// The largest datagram there is.
 pub const DATAGRAM_BYTES: usize = 65_536;
 /// How long a Bluetooth connect may take; others wait their turn meanwhile.

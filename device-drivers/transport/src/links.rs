@@ -4,6 +4,7 @@ use crate::event::{LinkId, Stamped};
 use crate::limits;
 use crate::outbox::{Clock, Outbox};
 use crate::supervise::{Hand, Write, supervise};
+use crate::tap::{Tap, Taps};
 use driver::Channel;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,7 @@ struct Inner {
 
 struct Open {
     writes: mpsc::Sender<Write>,
+    taps: Taps,
     stop: CancellationToken,
 }
 
@@ -74,8 +76,9 @@ impl Links {
         let link = LinkId(self.0.next.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, writes) = mpsc::channel(limits::COMMANDS);
         let stop = parent.child_token();
-        self.lock().insert(link, Open { writes: sender, stop: stop.clone() });
-        let out = Outbox::new(link, Arc::clone(&self.0.clock), self.0.events.clone());
+        let taps = Taps::default();
+        self.lock().insert(link, Open { writes: sender, taps: taps.clone(), stop: stop.clone() });
+        let out = Outbox::new(link, Arc::clone(&self.0.clock), self.0.events.clone(), taps);
         (Place { link, stop: stop.clone() }, Ends { out, writes, stop })
     }
 
@@ -95,6 +98,10 @@ impl Links {
             mpsc::error::TrySendError::Full(_) => NotSent::Full,
             mpsc::error::TrySendError::Closed(_) => NotSent::Closed,
         })
+    }
+
+    pub(crate) fn tap(&self, link: LinkId) -> Option<Tap> {
+        Some(self.lock().get(&link)?.taps.tap())
     }
 
     pub(crate) fn close(&self, link: LinkId) {

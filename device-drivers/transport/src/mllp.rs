@@ -3,6 +3,7 @@
 
 use crate::event::{Identity, LinkId};
 use crate::links::{Ends, Links, Place};
+use crate::network::keep_alive;
 use crate::outbox::Outbox;
 use crate::spec::MllpListenSpec;
 use crate::stream::carry;
@@ -71,6 +72,7 @@ impl Hand for Listener {
 async fn attend(stream: TcpStream, peer: SocketAddr, listener: LinkId, idle: Duration, mut ends: Ends) {
     // Acknowledgements are small and waited for.
     let _ = stream.set_nodelay(true);
+    keep_alive(&stream);
     let identity = Identity { address: peer.ip().to_string(), name: None };
     let work = async {
         match ends.out.connected(identity, Some(listener)).await {

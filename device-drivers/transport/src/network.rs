@@ -7,6 +7,7 @@ use crate::stream::carry;
 use crate::supervise::{Hand, Write};
 use crate::{Down, limits};
 use driver::Channel;
+use socket2::{SockRef, TcpKeepalive};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
@@ -25,10 +26,22 @@ impl Hand for TcpLink {
         };
         // Echoes are small and waited for.
         let _ = stream.set_nodelay(true);
+        keep_alive(&stream);
         if let Err(reason) = out.connected(identity(self.0.address), None).await {
             return reason;
         }
         carry(stream, out, writes, self.0.silence, Down::PeerClosed).await
+    }
+}
+
+/// Has the system ask a silent peer whether it is there, so that one whose cable was cut is gone also while nothing is written.
+pub(crate) fn keep_alive(stream: &TcpStream) {
+    let asks = TcpKeepalive::new()
+        .with_time(limits::KEEP_ALIVE_AFTER)
+        .with_interval(limits::KEEP_ALIVE_EVERY)
+        .with_retries(limits::KEEP_ALIVE_TRIES);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&asks) {
+        tracing::debug!(%error, "no keep-alive");
     }
 }
 
@@ -87,4 +100,22 @@ async fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
 
 fn identity(address: SocketAddr) -> Identity {
     Identity { address: address.ip().to_string(), name: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_silent_peer_is_asked_whether_it_is_there() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+        keep_alive(&stream);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::KEEP_ALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), limits::KEEP_ALIVE_TRIES);
+    }
 }

@@ -1,6 +1,7 @@
 //! A link's voice: stamps what it says, keeps its state consistent, waits a limited time for room.
 
 use crate::event::{Identity, LinkEvent, LinkId, Stamped};
+use crate::tap::Taps;
 use crate::{Down, limits};
 use driver::Channel;
 use record::time::Now;
@@ -16,6 +17,7 @@ pub(crate) struct Outbox {
     link: LinkId,
     clock: Clock,
     events: mpsc::Sender<Stamped>,
+    taps: Taps,
     state: State,
 }
 
@@ -27,8 +29,8 @@ enum State {
 }
 
 impl Outbox {
-    pub(crate) fn new(link: LinkId, clock: Clock, events: mpsc::Sender<Stamped>) -> Self {
-        Self { link, clock, events, state: State::Fresh }
+    pub(crate) fn new(link: LinkId, clock: Clock, events: mpsc::Sender<Stamped>, taps: Taps) -> Self {
+        Self { link, clock, events, taps, state: State::Fresh }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -62,8 +64,12 @@ impl Outbox {
 
     async fn say(&self, event: LinkEvent) -> Result<(), Down> {
         let stamped = Stamped { at: self.now(), link: self.link, event };
+        let copy = self.taps.are_there().then(|| stamped.clone());
         match self.events.send_timeout(stamped, limits::EVENT_WAIT).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                copy.into_iter().for_each(|copy| self.taps.tell(copy));
+                Ok(())
+            }
             Err(SendTimeoutError::Timeout(_)) => Err(Down::NotTaken),
             Err(SendTimeoutError::Closed(_)) => Err(Down::Stopped),
         }

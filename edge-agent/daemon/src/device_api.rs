@@ -26,9 +26,6 @@ use web::session::Session;
 /// Seconds of a scan.
 const SCAN_S: u8 = 8;
 const SCAN_S_MAX: u8 = 30;
-/// Where the system names serial ports by what is plugged in.
-const PORTS: &str = "/dev/serial/by-id";
-const PORTS_MAX: usize = 64;
 
 /// What the routes reach.
 #[derive(Clone)]
@@ -92,16 +89,13 @@ fn sighting(seen: transport::Seen) -> Sighting {
 
 /// Serial ports by their stable names.
 fn ports() -> Vec<Sighting> {
-    let entries = std::fs::read_dir(PORTS).into_iter().flatten().flatten().take(PORTS_MAX);
-    let mut ports: Vec<Sighting> = entries
-        .map(|entry| {
-            let by = ReachedBy::Serial { path: entry.path().display().to_string() };
-            let name = Some(entry.file_name().to_string_lossy().into_owned());
-            Sighting { by, name, rssi_dbm: None, services: Vec::new() }
-        })
-        .collect();
-    ports.sort_by(|a, b| a.name.cmp(&b.name));
-    ports
+    let sighting = |port: transport::Port| Sighting {
+        name: port.path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        by: ReachedBy::Serial { path: port.path.display().to_string() },
+        rssi_dbm: None,
+        services: Vec::new(),
+    };
+    transport::ports().into_iter().map(sighting).collect()
 }
 
 async fn begin(State(reach): State<Reach>, session: Session, Json(request): Json<BeginPairing>) -> Answer<PairingView> {

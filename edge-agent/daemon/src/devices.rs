@@ -7,7 +7,8 @@ use clap::Subcommand;
 use driver::{In, Out};
 use std::process::ExitCode;
 use std::time::Duration;
-use transport::{LinkEvent, Spec, Transport};
+use tokio::sync::{mpsc, oneshot};
+use transport::{LinkEvent, PairingAsk, Spec, Transport};
 
 /// Device commands.
 #[derive(Subcommand)]
@@ -31,13 +32,9 @@ pub enum Devices {
         #[command(flatten)]
         at: At,
     },
-    /// Pairs a device for a bed with the running agent: shows what it says, and confirms once that is valid.
+    /// Pairs a device for a bed with the running agent: shows what it says, and confirms once that is valid. Without --bed only
+    /// this box's radio is paired with a Bluetooth device that is in its pairing mode.
     Pair(Pair),
-    /// Bonds with a Bluetooth device that asks for no number, without an agent.
-    Bond {
-        /// Its address, AA:BB:CC:DD:EE:FF.
-        address: String,
-    },
     /// Opens one configured device and prints what it says, without recording it. Stop the agent first: a port has one user.
     Test {
         /// The device's id.
@@ -62,8 +59,10 @@ pub fn command(command: Devices) -> anyhow::Result<ExitCode> {
         Devices::List { user: None, at } => list(&Config::load(&at.config)?),
         Devices::Scan { seconds, user: Some(user), at } => runtime()?.block_on(technician::scan(&Person { user, at }, seconds)),
         Devices::Scan { seconds, user: None, .. } => runtime()?.block_on(scan(seconds.into())),
-        Devices::Pair(pair) => runtime()?.block_on(technician::pair(pair)),
-        Devices::Bond { address } => runtime()?.block_on(bond(&address)),
+        Devices::Pair(pair) => match (pair.bed.clone(), pair.user.clone()) {
+            (Some(bed), Some(user)) => runtime()?.block_on(technician::pair(pair, bed, user)),
+            _ => runtime()?.block_on(bond(&pair.address)),
+        },
         Devices::Test { device, at, seconds } => runtime()?.block_on(test(&Config::load(&at.config)?, &device, seconds)),
         Devices::Asked(asked) => runtime()?.block_on(technician::ask(asked)),
     }
@@ -111,7 +110,14 @@ async fn scan(seconds: u64) -> anyhow::Result<ExitCode> {
 async fn bond(address: &str) -> anyhow::Result<ExitCode> {
     let (transport, heard) = Transport::new(clock::now);
     drop(heard);
-    match transport.pair(address).await {
+    let (person, mut asked) = mpsc::channel(1);
+    let answers = async {
+        while let Some(ask) = asked.recv().await {
+            answer(ask).await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(transport.pair_asking(address, person), answers);
+    match outcome {
         Ok(()) => {
             println!("paired with {address}");
             Ok(ExitCode::SUCCESS)
@@ -121,6 +127,42 @@ async fn bond(address: &str) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Asks the person at the terminal. Whoever types nothing, or what cannot be meant, gives up.
+async fn answer(ask: PairingAsk) {
+    match ask {
+        PairingAsk::Passkey(answer) => {
+            eprintln!("Type the six digits that the device shows (nothing to give up):");
+            if let Some(digits) = line().await.and_then(|typed| typed.parse().ok()) {
+                let _ = answer.send(digits);
+            }
+        }
+        PairingAsk::Pin(answer) => {
+            eprintln!("Type the device's PIN (nothing to give up):");
+            if let Some(pin) = line().await {
+                let _ = answer.send(pin);
+            }
+        }
+        PairingAsk::Compare { passkey, answer } => {
+            eprintln!("Does the device show {passkey:06}? [yes/no]");
+            if let Some(said) = line().await {
+                let _ = answer.send(said.eq_ignore_ascii_case("yes") || said.eq_ignore_ascii_case("y"));
+            }
+        }
+        PairingAsk::Show { digits } => eprintln!("Type these digits on the device: {digits}"),
+    }
+}
+
+/// A line that is not empty; read by a thread of its own, which a pairing that ends first leaves behind.
+async fn line() -> Option<String> {
+    let (read, typed) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = std::io::stdin().read_line(&mut line);
+        let _ = read.send(line.trim().to_owned());
+    });
+    typed.await.ok().filter(|line| !line.is_empty())
 }
 
 async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<ExitCode> {

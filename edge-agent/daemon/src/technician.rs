@@ -111,8 +111,11 @@ pub struct Pair {
     /// Its Bluetooth address, the path of its serial port, or its network address.
     pub address: String,
     /// The bed it will read for.
-    #[arg(long)]
-    pub bed: String,
+    #[arg(long, requires = "user")]
+    pub bed: Option<String>,
+    /// The name to sign in with at the running agent; the PIN or password is the first line of standard input.
+    #[arg(long = "as", value_name = "USER", requires = "bed")]
+    pub user: Option<String>,
     /// Its profile, where what it advertises does not say it.
     #[arg(long)]
     pub profile: Option<String>,
@@ -135,7 +138,7 @@ pub struct Pair {
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]
-    pub person: Person,
+    pub at: crate::At,
 }
 
 /// What a person types, line by line.
@@ -232,11 +235,11 @@ pub async fn scan(person: &Person, seconds: u8) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn pair(pair: Pair) -> anyhow::Result<ExitCode> {
-    let agent = pair.person.sign_in().await?;
+pub async fn pair(pair: Pair, bed: String, user: String) -> anyhow::Result<ExitCode> {
+    let agent = Person { user, at: pair.at }.sign_in().await?;
     let request = BeginPairing {
         by: by(&pair.address, pair.listen),
-        bed: pair.bed.clone(),
+        bed,
         profile: pair.profile.clone(),
         name: pair.name.clone(),
         replaces: pair.replaces.clone(),

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bench;
+mod ble_vm;
 mod ci;
 mod codegen;
 mod demo;
@@ -45,6 +46,8 @@ enum Task {
     Mutate(mutate::Options),
     /// Runs the decoders' fuzz targets, two minutes each.
     Fuzz(fuzz::Options),
+    /// Runs the program on the real Bluetooth service in a little virtual machine, against a strap of another's making.
+    BleVm(ble_vm::Options),
     /// All that continuous integration checks: format, lints, generated files, tests.
     Ci,
     /// Writes the OpenAPI documents that the screens' types are made from.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Simulate(options) => simulate::run(&options),
         Task::Mutate(options) => mutate::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::BleVm(options) => ble_vm::run(&options),
         Task::Ci => ci::run(),
         Task::Codegen => codegen::write(),
     };

@@ -18,6 +18,8 @@ enum For {
     Tests,
     /// What the bench measures against.
     Bench,
+    /// The little machine with the real Bluetooth service.
+    BleVm,
 }
 
 /// A Debian package and why it is needed.
@@ -56,6 +58,14 @@ const PEERS: [Package; 4] = [
     package("influxdb", For::Bench, "takes the same ticks in line protocol"),
     package("flac", For::Bench, "packs the same waves"),
     package("python3-venv", For::Bench, "runs DuckDB and Parquet"),
+];
+/// The kernel and bluetoothd are unpacked beside these, not installed.
+const BLE_VM: [Package; 5] = [
+    package("qemu-system-x86", For::BleVm, "emulates the little machine"),
+    package("busybox-static", For::BleVm, "its shell"),
+    package("cpio", For::BleVm, "packs its files"),
+    package("xz-utils", For::BleVm, "unpacks the kernel's modules"),
+    package("python3-venv", For::BleVm, "runs the strap (bumble)"),
 ];
 /// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet.
 const PYTHON_PEERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
@@ -114,11 +124,7 @@ pub fn for_tests() -> Result<()> {
 /// # Errors
 /// There is no place for a cache.
 pub fn peers() -> Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
-        .context("neither XDG_CACHE_HOME nor HOME is set")?;
-    let cache = cache.join("lamplight-bench");
+    let cache = cache("lamplight-bench")?;
     std::fs::create_dir_all(cache.join("npm")).with_context(|| cache.display().to_string())?;
     let is_debian = quietly(&mut command(&root(), "dpkg-query", &["--version"])).is_some();
     for package in &PEERS {
@@ -143,6 +149,30 @@ pub fn peers() -> Result<PathBuf> {
         }
     }
     Ok(cache)
+}
+
+/// A cache directory of this user, outside the checkout.
+///
+/// # Errors
+/// There is no place for one.
+pub fn cache(name: &str) -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set")?
+        .join(name);
+    std::fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
+    Ok(cache)
+}
+
+/// What the little machine with the real Bluetooth service is made with.
+///
+/// # Errors
+/// It cannot be had here.
+pub fn for_ble_vm() -> Result<()> {
+    ensure!(cfg!(target_arch = "x86_64"), "the little machine is an x86-64");
+    ensure!(quietly(&mut command(&root(), "dpkg-query", &["--version"])).is_some(), "its parts are Debian packages, and this is no Debian");
+    install(&BLE_VM.iter().collect::<Vec<_>>()).context("what the little machine is made with cannot be had")
 }
 
 fn is_set_up(cache: &Path, part: &str, what: &[&str]) -> bool {

@@ -178,6 +178,15 @@ impl Agent {
         process::run("edge-agent", &args, stdin).await
     }
 
+    /// Pairs a Bluetooth device on this agent's machine, with `typed` typed at what is asked.
+    ///
+    /// # Errors
+    /// The command cannot be run. That the device is not paired is an answer.
+    pub async fn pair(&self, address: &str, typed: &str) -> Result<Said> {
+        let args: Vec<OsString> = ["devices", "pair", address].map(Into::into).into();
+        process::run_with("edge-agent", &args, typed, &[("DBUS_SYSTEM_BUS_ADDRESS", &self.bus)]).await
+    }
+
     /// Adds a user.
     ///
     /// # Errors

@@ -220,12 +220,21 @@ impl Said {
 /// # Errors
 /// It cannot be run, or does not end.
 pub async fn run(program: &str, args: &[OsString], stdin: &str) -> Result<Said> {
+    run_with(program, args, stdin, &[]).await
+}
+
+/// As [`run`], with more in its environment.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(program: &str, args: &[OsString], stdin: &str, env: &[(&str, &str)]) -> Result<Said> {
     let path = paths::program(program)?;
     let mut command = dies_with_us(&path);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LAMPLIGHT_")) {
         command.env_remove(name);
     }
+    command.envs(env.iter().copied());
     let mut child = command.spawn().with_context(|| format!("starting {}", path.display()))?;
     if let Some(mut pipe) = child.stdin.take() {
         // A command that reads nothing may have ended before it is typed at.

@@ -4,7 +4,7 @@ use crate::process::{Process, Spec};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What becomes of the simulated patient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,7 @@ pub struct Wearer {
 #[derive(Debug)]
 pub struct Simulator {
     process: Process,
+    log: PathBuf,
     /// What it said when it was ready.
     pub ready: Value,
 }
@@ -50,7 +51,7 @@ impl Simulator {
         Self::bluetooth_with(folder, wearer, socket, &[]).await
     }
 
-    /// Bluetooth devices on a private bus at `socket`, as the simulator's `options` say: `--devices hr,glucose`, `--passkey plx`.
+    /// Bluetooth devices with options of their own (`--devices`, `--passkey`, `--omit`), on a private bus at `socket`.
     ///
     /// # Errors
     /// It does not come up.
@@ -58,6 +59,20 @@ impl Simulator {
         let mut all: Vec<OsString> = vec!["--socket".into(), socket.into()];
         all.extend(options.iter().map(Into::into));
         Self::start(folder, wearer, "ble", &all).await
+    }
+
+    /// A device that speaks `protocol` on the pseudo-terminal `link`.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn wire(folder: &Path, wearer: Wearer, protocol: &str, link: &Path) -> Result<Self> {
+        Self::start(folder, wearer, "wire", &["--protocol".into(), protocol.into(), "--link".into(), link.into()]).await
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// A GE monitor on the pseudo-terminal `link`.
@@ -80,17 +95,18 @@ impl Simulator {
         let mut args: Vec<OsString> = vec![kind.into()];
         args.extend_from_slice(options);
         args.extend(["--seed", &wearer.seed.to_string(), "--course", wearer.course.word(), "--follow-stdin"].map(Into::into));
+        let log = folder.join(format!("simulator-{kind}.log"));
         let spec = Spec {
             name: format!("simulator {kind}"),
             program: "simulators",
             args,
             env: vec![("RUST_LOG", "info".into())],
-            log: folder.join(format!("simulator-{kind}.log")),
+            log: log.clone(),
             // It has a bus daemon to take along, and ends with our end of its stdin.
             die_with_us: false,
         };
         let (process, ready) = Process::start(spec).await?;
-        Ok(Self { process, ready })
+        Ok(Self { process, log, ready })
     }
 
     /// Does something to the device: `unplug plx`, `course improving`.

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::sleep;
 
 /// A running bus.
 pub struct Bus {
@@ -31,12 +33,13 @@ impl Bus {
         Ok(Self { address: format!("unix:path={}", socket.display()), socket, config, daemon, _directory: directory })
     }
 
-    /// Ends the bus, and every connection with it, and starts it again at the same address.
+    /// Ends the bus, and every connection with it, and starts it again so long after at the same address.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn restart(&mut self) -> Result<()> {
+    pub async fn restart(&mut self, away: Duration) -> Result<()> {
         self.daemon.kill().await.context("cannot end dbus-daemon")?;
+        sleep(away).await;
         self.daemon = launch(&self.config, &self.socket).await?;
         Ok(())
     }

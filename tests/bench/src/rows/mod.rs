@@ -7,6 +7,7 @@ mod decode_streams;
 mod disk_numerics;
 mod disk_real;
 mod ingest;
+mod link;
 mod query;
 mod sync_documents;
 mod sync_quiet;
@@ -69,6 +70,7 @@ pub const WORKS: &[Work] = &[
     Work { name: "decode-streams", run: decode_streams::run },
     Work { name: "decode-ble", run: decode_ble::run },
     Work { name: "agent", run: agent::run },
+    Work { name: "link", run: link::run },
 ];
 
 impl Work {

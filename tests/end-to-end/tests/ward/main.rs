@@ -4,6 +4,7 @@
 mod backup;
 mod bad_input;
 mod bad_line;
+mod bluetooth_faults;
 mod bundles;
 mod clone;
 mod crash;
@@ -20,5 +21,6 @@ mod postgres;
 mod reading;
 mod registration;
 mod revoked;
+mod serial_faults;
 mod transfer;
 mod unplugged;
