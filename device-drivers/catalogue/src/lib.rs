@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ble;
+pub mod commands;
 mod laboratory;
 pub mod lines;
 pub mod network;

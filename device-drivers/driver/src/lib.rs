@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alarm;
+pub mod command;
 pub mod float11073;
 pub mod frame;
 pub mod profile;

@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod bed;
+pub mod device;
 pub mod live;
 pub mod saving;
 pub mod status;
@@ -26,6 +27,25 @@ use utoipa::OpenApi;
         bed::place,
         bed::attach,
         bed::observe,
+        device::profiles,
+        device::scan,
+        device::begin,
+        device::pairings,
+        device::pairing,
+        device::cancel,
+        device::passkey,
+        device::confirm,
+        device::retire,
+        device::bindings,
+        device::move_to,
+        device::swap,
+        device::commands,
+        device::command,
+        device::recordings,
+        device::record,
+        device::record_stop,
+        device::recording,
+        device::recording_delete,
         alert::list,
         alert::acknowledge,
         alert::resolve,

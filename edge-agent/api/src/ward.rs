@@ -179,6 +179,22 @@ pub struct DeviceView {
     pub battery_percent: Option<u8>,
     /// Device clock minus ours, where it states one.
     pub clock_offset_ms: Option<i64>,
+    /// What is wrong with its clock, and what to do; absent while nothing is.
+    pub clock_note: Option<String>,
+    /// How it is reached.
+    pub by: Option<crate::device::ReachedBy>,
+    /// Its profile.
+    pub profile: Option<String>,
+    /// Serial number, as it states it.
+    pub serial: Option<String>,
+    /// Model, as it states it.
+    pub model: Option<String>,
+    /// Firmware, as it states it.
+    pub firmware: Option<String>,
+    /// Where it says that it stands. A claim: nothing is filed by it.
+    pub stated_location: Option<String>,
+    /// Its raw bytes are being recorded until then, ms since 1970.
+    pub recording_until_ms: Option<i64>,
 }
 
 /// Whether a device is heard.

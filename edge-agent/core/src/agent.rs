@@ -4,12 +4,14 @@ use crate::MANUAL;
 use crate::alerting::{Alerts, Scored};
 use crate::association::Association;
 use crate::chart::{Chart, Charts, Whose};
-use crate::commands::{Actor, Command, CommandError};
+use crate::commands::{Actor, Command, CommandError, Sighting};
 use crate::devices::Devices;
 use crate::durable::Failure;
 use crate::effects::{Effect, Note};
 use crate::ingest::{Arrival, Links};
 use crate::input::{Input, LinkEvent, LinkId};
+use crate::on_record::OnRecord;
+use crate::pairing::Pairings;
 use crate::patients::Patients;
 use crate::recovered::Recovered;
 use crate::refusals::Refusals;
@@ -40,6 +42,10 @@ pub struct Agent {
     pub(crate) patients: Patients,
     pub(crate) devices: Devices,
     pub(crate) links: Links,
+    pub(crate) pairings: Pairings,
+    pub(crate) on_record: OnRecord,
+    /// What the latest scan heard.
+    pub(crate) sightings: Vec<Sighting>,
     pub(crate) charts: Charts,
     pub(crate) scores: BTreeMap<PatientId, Scored>,
     pub(crate) alerts: Alerts,
@@ -95,6 +101,9 @@ impl Agent {
             patients: Patients::default(),
             devices: Devices::new(&settings.devices),
             links: Links::new(settings.run),
+            pairings: Pairings::default(),
+            on_record: OnRecord::new(settings.replica),
+            sightings: Vec::new(),
             charts: Charts::default(),
             scores: BTreeMap::new(),
             alerts: Alerts::default(),
@@ -139,7 +148,11 @@ impl Agent {
             Input::Link { link, device, event } => self.link(now, link, device, event, &mut out),
             Input::Committed { token, result } => self.durable(now, token, &result, &mut out),
             Input::CommitFailed { token, full, reason, retry_ms } => self.failed(now, token, Failure { full, reason, retry_ms }, &mut out),
-            Input::Command { id, actor, command } => self.queue(id, actor, command, &mut out),
+            Input::Bonding { device, event } => self.bonding(&device, event, &mut out),
+            Input::Command { id, actor, command } => match self.at_once(&command, now, entropy, &mut out) {
+                Some(result) => out.push(Effect::Reply { id, result }),
+                None => self.queue(id, actor, command, &mut out),
+            },
             Input::Changed(documents) => self.take_documents(&documents, now, &mut out),
             Input::BindingsChanged(versions) => {
                 let changed: Vec<_> = versions.iter().map(|(_, binding)| binding.clone()).collect();
@@ -175,7 +188,10 @@ impl Agent {
             let arrival = self.hear(now, link, In::Wake);
             self.arrived(now, link, &device, arrival, out);
         }
-        self.devices.on_time(now.mono);
+        for device in self.pairings.expired(now.mono) {
+            self.end_pairing(&device, out);
+        }
+        self.devices.on_time(now);
         self.series.on_time(now.wall);
         if self.rescore_at <= now.mono {
             self.rescore_at = now.mono.plus_micros(RESCORE_EVERY_US);
@@ -194,6 +210,7 @@ impl Agent {
         }
         match event {
             LinkEvent::Connecting => device.connecting("connecting"),
+            LinkEvent::Identified(address) => device.identified(&address),
             LinkEvent::Connected => self.open(now, link, &id, out),
             LinkEvent::Bytes(channel, bytes) => {
                 if !self.links.is_up(link) {
@@ -210,16 +227,26 @@ impl Agent {
                 };
                 self.arrived(now, link, &id, arrival, out);
             }
-            LinkEvent::Disconnected { reason } => {
-                let arrival = self.hear(now, link, In::Disconnected);
-                self.arrived(now, link, &id, arrival, out);
-                self.links.close(link);
-                if !self.links.has(&id)
-                    && let Some(device) = self.devices.get_mut(&id)
-                {
-                    device.down(&reason);
-                }
+            LinkEvent::Disconnected { reason } => self.down(now, link, &id, &reason, out),
+            LinkEvent::PairingNeeded { reason, lost } => {
+                self.down(now, link, &id, &reason, out);
+                self.asks_to_bond(&id, &reason, lost, out);
             }
+        }
+    }
+
+    fn down(&mut self, now: Now, link: LinkId, id: &DeviceId, reason: &str, out: &mut Vec<Effect>) {
+        let arrival = self.hear(now, link, In::Disconnected);
+        self.arrived(now, link, id, arrival, out);
+        self.links.close(link);
+        if self.links.has(id) {
+            return;
+        }
+        if let Some(device) = self.devices.get_mut(id) {
+            device.down(reason);
+        }
+        if let Some(pairing) = self.pairings.of_device_mut(id) {
+            pairing.link_down(reason);
         }
     }
 
@@ -231,6 +258,9 @@ impl Agent {
             return;
         }
         device.connecting("connected, waiting for the first data");
+        if let Some(pairing) = self.pairings.of_device_mut(id) {
+            pairing.connected();
+        }
         let arrival = self.hear(now, link, In::Connected);
         self.arrived(now, link, id, arrival, out);
     }
@@ -242,11 +272,14 @@ impl Agent {
 
     fn arrived(&mut self, now: Now, link: LinkId, id: &DeviceId, arrival: Arrival, out: &mut Vec<Effect>) {
         let Some(device) = self.devices.get_mut(id) else { return };
+        if let Some(pairing) = self.pairings.of_device_mut(id) {
+            pairing.heard(&arrival, now);
+        }
         out.extend(arrival.send.into_iter().map(|(channel, bytes)| Effect::Send { link, channel, bytes }));
         out.extend(arrival.notes.into_iter().map(Effect::Note));
         arrival.about.iter().for_each(|about| device.about(about));
-        if let Some(us) = arrival.offset_us {
-            device.clock_offset(us);
+        if let Some(clock) = arrival.clock {
+            device.clock(clock);
         }
         if let Some(last) = arrival.faults.last()
             && let Some(count) = device.faulty(arrival.faults.len() as u64, now.mono)
@@ -334,6 +367,7 @@ impl Agent {
         let asked = [
             self.links.wake_at(),
             self.devices.wake_at(),
+            self.pairings.wake_at(),
             self.series.wake_at(now),
             self.alerts.wake_at(),
             self.writer.retry_at(),

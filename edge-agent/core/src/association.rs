@@ -250,6 +250,39 @@ impl Association {
         Ok(bindings)
     }
 
+    /// The bindings that let one device take another's place from now on.
+    ///
+    /// # Errors
+    /// The one reads for no bed, or the other for another bed and is not to be moved.
+    pub fn swap_devices(
+        &self,
+        old: &DeviceId,
+        new: &DeviceId,
+        may_move: bool,
+        now: Now,
+        id: ResourceId,
+    ) -> Result<(BedId, Vec<Binding>), CommandError> {
+        let unbound = || CommandError::DeviceUnbound { device: old.to_string() };
+        let bed = self.beds_of.get(old).cloned().ok_or_else(unbound)?;
+        let mut bindings = self.release(old, now);
+        bindings.extend(self.put_device(new, &bed, may_move, now, id)?);
+        Ok((bed, bindings))
+    }
+
+    /// The bindings that make a device read for no bed from now on.
+    pub fn release(&self, device: &DeviceId, now: Now) -> Vec<Binding> {
+        let theirs = |b: &&Binding| matches!(&b.what, Bound::Device(d) if d == device);
+        self.open(now.wall).filter(theirs).cloned().map(|b| close(b, now.wall)).collect()
+    }
+
+    /// The stretches of time in which a device read for a bed, oldest first; those that were taken back at once are left out.
+    pub fn spans(&self, device: &DeviceId) -> Vec<&Binding> {
+        let theirs = |b: &&Binding| matches!(&b.what, Bound::Device(d) if d == device) && b.until != Some(b.from);
+        let mut spans: Vec<&Binding> = self.bindings.iter().filter(theirs).collect();
+        spans.sort_by_key(|b| b.from);
+        spans
+    }
+
     /// Who lay in a bed at a moment; nobody where bindings overlap.
     pub fn lay_in(&self, bed: &BedId, at: Timestamp) -> Option<PatientId> {
         self.patient_at(bed, at).map(|(patient, _)| patient.clone())

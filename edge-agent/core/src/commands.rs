@@ -1,8 +1,15 @@
 //! What a person may ask, and how it is refused.
 
+use crate::effects::Recording;
+use crate::settings::DeviceSetting;
+use driver::command::{CommandRefusal, DeviceCommand};
 use edge_api::alert::{AlertAnswer, AlertView};
 use edge_api::bed::{AttachDevice, Observe, PlacePatient, Saved};
-use record::id::ResourceId;
+use edge_api::device::{
+    BeginPairing, CommandView, FoundDevice, Paired, PairingView, Passkey, ProfileView, ReachedBy, Record, RecordingView, SendCommand,
+    SpanView, SwapDevice,
+};
+use record::id::{BedId, DeviceId, ResourceId};
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,22 +60,110 @@ pub enum Command {
         /// Why.
         answer: AlertAnswer,
     },
+    /// Says what devices a scan heard.
+    Recognise(Vec<Sighting>),
+    /// Lists the profiles a device can be paired under.
+    ListProfiles,
+    /// Begins to pair a device.
+    BeginPairing(BeginPairing),
+    /// Shows the pairings under way.
+    ListPairings,
+    /// Shows one of them.
+    ShowPairing(String),
+    /// Gives the number a device shows.
+    GivePasskey {
+        /// The pairing.
+        pairing: String,
+        /// The number.
+        request: Passkey,
+    },
+    /// Gives a pairing up.
+    CancelPairing(String),
+    /// Ends a pairing: the device reads for its bed from now on.
+    ConfirmPairing(String),
+    /// Lets another device take a device's place.
+    SwapDevice {
+        /// The device.
+        device: String,
+        /// The other.
+        request: SwapDevice,
+    },
+    /// Takes a paired device out of use.
+    RetireDevice(String),
+    /// Shows for which beds a device has read.
+    ListBindings(String),
+    /// Lists the commands a device has.
+    ListCommands(String),
+    /// Sends one.
+    SendCommand {
+        /// The device.
+        device: String,
+        /// The command's name.
+        command: String,
+        /// Why, and with what.
+        request: SendCommand,
+    },
+    /// Records a device's raw bytes.
+    Record {
+        /// The device.
+        device: String,
+        /// For how long, and by whose consent.
+        request: Record,
+    },
+    /// Ends a recording.
+    StopRecording(String),
+}
+
+/// What a scan heard of one device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sighting {
+    /// How it is reached.
+    pub by: ReachedBy,
+    /// The name it advertises.
+    pub name: Option<String>,
+    /// Signal strength, dBm.
+    pub rssi_dbm: Option<i16>,
+    /// Services it advertises, as 128-bit UUIDs.
+    pub services: Vec<u128>,
 }
 
 /// The answer to a command; what it promises is durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum CommandReply {
     /// It is saved.
     Saved(Saved),
     /// The alert as it stands.
     Alert(Box<AlertView>),
+    /// What a scan heard, recognised.
+    Found(Vec<FoundDevice>),
+    /// Profiles.
+    Profiles(Vec<ProfileView>),
+    /// Pairings under way.
+    Pairings(Vec<PairingView>),
+    /// A pairing as it stands.
+    Pairing(Box<PairingView>),
+    /// It is given up.
+    Cancelled,
+    /// The device is paired.
+    Paired(Paired),
+    /// For which beds a device has read.
+    Bindings(Vec<SpanView>),
+    /// A device's commands.
+    Commands(Vec<CommandView>),
+    /// A recording has begun.
+    Recording(RecordingView),
 }
 
 /// What is owed once a command's commit is durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Saved { id: u64 },
     Alert { id: u64, alert: ResourceId },
+    Paired { id: u64, setting: Box<DeviceSetting>, bed: BedId },
+    Retired { id: u64, device: DeviceId },
+    Command { id: u64, device: DeviceId, command: &'static DeviceCommand, utc_offset_min: Option<i16> },
+    Recording { id: u64, recording: Box<Recording> },
+    StopRecording { id: u64, device: DeviceId },
 }
 
 /// Why a command was refused; nothing was changed. Each says what, where and what to do; made for a person, not a log.
@@ -99,7 +194,7 @@ pub enum CommandError {
         in_bed: String,
     },
     /// No such device.
-    #[error("device {device:?} is not configured on this box: add it to the configuration first")]
+    #[error("device {device:?} is not known on this box: pair it, or add it to the configuration")]
     UnknownDevice {
         /// As given.
         device: String,
@@ -111,6 +206,87 @@ pub enum CommandError {
         device: String,
         /// The bed it reads for.
         bed: String,
+    },
+    /// It reads for no bed.
+    #[error("device {device} reads for no bed: pair the other device for the bed, or move it there")]
+    DeviceUnbound {
+        /// The device.
+        device: String,
+    },
+    /// It is somebody's already.
+    #[error("this is {name:?} ({device}) of {site}, {}: {next}", bed.as_ref().map_or_else(|| "reading for no bed".to_owned(), |bed| format!("reading for bed {bed}")))]
+    PairedAlready {
+        /// FHIR Device id.
+        device: String,
+        /// What its ward calls it.
+        name: String,
+        /// The bed it reads for.
+        bed: Option<String>,
+        /// The site it belongs to.
+        site: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// It is not a device that a person paired.
+    #[error("device {device} is named in this box's configuration: take it out there")]
+    Configured {
+        /// The device.
+        device: String,
+    },
+    /// The profile is not known, or none was named and none or several fit.
+    #[error("profile: {why}")]
+    Profile {
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// It cannot be reached so.
+    #[error("by: {why}")]
+    Reach {
+        /// What is wrong, and what to do.
+        why: &'static str,
+    },
+    /// No such pairing.
+    #[error("no such pairing is under way: it was confirmed, given up, or this box was restarted; begin anew")]
+    UnknownPairing,
+    /// It has not come that far.
+    #[error("the device cannot be confirmed yet: {says}")]
+    NotReady {
+        /// What stands in the way.
+        says: String,
+    },
+    /// No number is wanted, or this is none.
+    #[error("passkey: {why}")]
+    Passkey {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The device's protocol does not have it.
+    #[error("device {device} has no command {command:?}: see its list of commands")]
+    UnknownCommand {
+        /// The device.
+        device: String,
+        /// As given.
+        command: String,
+    },
+    /// This site has not allowed it.
+    #[error("{command} is switched off on this box: an administrator adds it to device_commands in agent.toml")]
+    CommandOff {
+        /// The command.
+        command: &'static str,
+    },
+    /// It cannot be made.
+    #[error("{command}: {why}")]
+    CommandRefused {
+        /// The command.
+        command: &'static str,
+        /// Why, and what to do.
+        why: CommandRefusal,
+    },
+    /// The device is not connected.
+    #[error("device {device} is not connected: switch it on and bring it near, then try again")]
+    NotConnected {
+        /// The device.
+        device: String,
     },
     /// Not a code that a person records.
     #[error("{code:?} cannot be recorded by hand: use a LOINC code or a word such as \"temperature\"")]
@@ -206,6 +382,18 @@ impl CommandError {
             Self::WrongPatient { .. } => "wrong-patient",
             Self::UnknownDevice { .. } => "unknown-device",
             Self::DeviceElsewhere { .. } => "device-elsewhere",
+            Self::DeviceUnbound { .. } => "device-unbound",
+            Self::PairedAlready { .. } => "paired-already",
+            Self::Configured { .. } => "configured",
+            Self::Profile { .. } => "profile",
+            Self::Reach { .. } => "unreachable",
+            Self::UnknownPairing => "unknown-pairing",
+            Self::NotReady { .. } => "not-ready",
+            Self::Passkey { .. } => "passkey",
+            Self::UnknownCommand { .. } => "unknown-command",
+            Self::CommandOff { .. } => "command-off",
+            Self::CommandRefused { .. } => "command-refused",
+            Self::NotConnected { .. } => "not-connected",
             Self::UnknownCode { .. } => "unknown-code",
             Self::WrongUnit { .. } => "wrong-unit",
             Self::OutOfRange { .. } => "out-of-range",

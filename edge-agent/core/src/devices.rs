@@ -1,35 +1,49 @@
 //! Whether each device is heard, and what stands in its way.
 
 use crate::association::Why;
+use crate::ingest::{Measured, UNSET};
 use crate::settings::DeviceSetting;
 use driver::About;
+use edge_api::device::ReachedBy;
 use edge_api::ward::{DeviceState, DeviceView};
 use record::id::{BedId, DeviceId};
 use record::time::{Monotonic, Now, Timestamp};
 use risk::Source;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Faults of one device are noted at most this often.
 const FAULT_NOTE_EVERY_US: u64 = 10_000_000;
 
-/// Every configured device.
+/// Characters kept of what a device says of itself.
+const STATED_MAX: usize = 64;
+
+/// Every device that is read.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     by_id: BTreeMap<DeviceId, Device>,
 }
 
-/// One configured device.
+/// One device.
 #[derive(Debug)]
 pub(crate) struct Device {
     pub setting: DeviceSetting,
     /// Its FHIR Device is in the record.
     pub documented: bool,
+    /// A person paired it; its configuration is in the record.
+    pub paired: bool,
+    /// It is being paired and not yet confirmed: no screen shows it.
+    pub on_trial: bool,
     state: DeviceState,
     /// Why it is down.
     down: String,
     last_bytes: Option<(Timestamp, Monotonic)>,
-    battery_percent: Option<u8>,
-    clock_offset_us: Option<i64>,
+    stated: Stated,
+    clock: Option<Measured>,
+    clock_unset: bool,
+    /// The address that answered.
+    address: Option<String>,
+    pub recording_until: Option<Timestamp>,
     /// Why what it sends is not filed to a patient, where that needs a person.
     apart: Option<Why>,
     waves_dropped: u64,
@@ -38,6 +52,16 @@ pub(crate) struct Device {
     faults_noted: Option<Monotonic>,
     /// What a screen shows of it has changed.
     pub touched: bool,
+}
+
+/// What a device says of itself. Claims.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Stated {
+    pub serial: Option<String>,
+    pub model: Option<String>,
+    pub firmware: Option<String>,
+    pub location: Option<String>,
+    pub battery_percent: Option<u8>,
 }
 
 impl Devices {
@@ -53,6 +77,28 @@ impl Devices {
         self.by_id.get_mut(id)
     }
 
+    /// Takes a device on.
+    pub fn insert(&mut self, setting: DeviceSetting) -> &mut Device {
+        let id = setting.id.clone();
+        let device = Device::new(setting);
+        match self.by_id.entry(id) {
+            Entry::Occupied(mut held) => {
+                held.insert(device);
+                held.into_mut()
+            }
+            Entry::Vacant(free) => free.insert(device),
+        }
+    }
+
+    pub fn remove(&mut self, id: &DeviceId) -> Option<Device> {
+        self.by_id.remove(id)
+    }
+
+    /// The device that is reached so, whether a person or its profile found it.
+    pub fn reached_by(&self, by: &ReachedBy) -> Option<&Device> {
+        self.by_id.values().find(|device| device.is_reached_by(by))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Device> {
         self.by_id.values()
     }
@@ -61,8 +107,8 @@ impl Devices {
         self.by_id.values_mut()
     }
 
-    /// Finds devices that have gone silent.
-    pub fn on_time(&mut self, now: Monotonic) {
+    /// Finds devices that have gone silent, and recordings that have ended.
+    pub fn on_time(&mut self, now: Now) {
         self.by_id.values_mut().for_each(|device| device.on_time(now));
     }
 
@@ -84,11 +130,16 @@ impl Device {
         Self {
             setting,
             documented: false,
+            paired: false,
+            on_trial: false,
             state: DeviceState::Connecting,
             down: "waiting for the first data".to_owned(),
             last_bytes: None,
-            battery_percent: None,
-            clock_offset_us: None,
+            stated: Stated::default(),
+            clock: None,
+            clock_unset: false,
+            address: None,
+            recording_until: None,
             apart: None,
             waves_dropped: 0,
             arrivals_refused: 0,
@@ -112,17 +163,64 @@ impl Device {
     }
 
     pub fn about(&mut self, about: &About) {
-        if let About::BatteryPercent(percent) = about
-            && self.battery_percent != Some(*percent)
-        {
-            self.battery_percent = Some(*percent);
-            self.touched = true;
+        let before = (self.stated.clone(), self.clock_unset);
+        let stated = &mut self.stated;
+        match about {
+            About::BatteryPercent(percent) => stated.battery_percent = Some(*percent),
+            About::Serial(text) => stated.serial = said(text),
+            About::Model(text) => stated.model = said(text),
+            About::Firmware(text) => stated.firmware = said(text),
+            About::Location(text) => stated.location = said(text),
+            About::ClockUnset => (self.clock_unset, self.clock) = (true, None),
+            // A person index stands beside its reading, a clock is measured as it is heard; the profile names the maker.
+            About::Maker(_) | About::Clock(_) | About::User(_) => {}
         }
+        self.touched |= before != (self.stated.clone(), self.clock_unset);
     }
 
-    pub fn clock_offset(&mut self, us: i64) {
-        self.clock_offset_us = Some(us);
-        self.touched = true;
+    pub const fn stated(&self) -> &Stated {
+        &self.stated
+    }
+
+    pub fn clock(&mut self, measured: Measured) {
+        self.touched |= self.clock != Some(measured) || self.clock_unset;
+        (self.clock, self.clock_unset) = (Some(measured), false);
+    }
+
+    /// Its clock was set: what was known of it no longer holds.
+    pub fn clock_was_set(&mut self) {
+        (self.clock, self.clock_unset, self.touched) = (None, false, true);
+    }
+
+    /// Who answered, as far as the link knows.
+    pub fn identified(&mut self, address: &str) {
+        // A recording answers with its file's name.
+        self.address = said(address).filter(|_| !self.setting.replayed);
+    }
+
+    fn is_reached_by(&self, by: &ReachedBy) -> bool {
+        self.setting.by.as_ref().is_some_and(|own| own.is_same(by))
+            || matches!(by, ReachedBy::Bluetooth { address } if self.address.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(address)))
+    }
+
+    /// How it is reached: as a person or the configuration said, else by the address that answered.
+    pub fn by(&self) -> Option<ReachedBy> {
+        let answered = || self.address.clone().filter(|_| self.setting.profile.protocol.starts_with("ble."));
+        self.setting.by.clone().or_else(|| answered().map(|address| ReachedBy::Bluetooth { address }))
+    }
+
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        self.clock.map(|clock| clock.offset_us.div_euclid(1000))
+    }
+
+    pub fn clock_note(&self) -> Option<String> {
+        if self.clock_unset { Some(UNSET.to_owned()) } else { self.clock.and_then(Measured::note) }
+    }
+
+    /// What the ward calls it.
+    pub fn name(&self) -> String {
+        let profile = &self.setting.profile;
+        if self.setting.name.is_empty() { format!("{} {}", profile.maker, profile.model) } else { self.setting.name.clone() }
     }
 
     pub fn filed(&mut self, why: Why) {
@@ -168,14 +266,22 @@ impl Device {
         let profile = &self.setting.profile;
         DeviceView {
             id: self.setting.id.to_string(),
-            name: if self.setting.name.is_empty() { format!("{} {}", profile.maker, profile.model) } else { self.setting.name.clone() },
+            name: self.name(),
             protocol: profile.protocol.clone(),
             state: self.state,
             reason: self.reason(),
             last_data_ms: self.last_bytes.map(|(at, _)| at.millis()),
             bed: bed.map(ToString::to_string),
-            battery_percent: self.battery_percent,
-            clock_offset_ms: self.clock_offset_us.map(|us| us.div_euclid(1000)),
+            battery_percent: self.stated.battery_percent,
+            clock_offset_ms: self.clock_offset_ms(),
+            clock_note: self.clock_note(),
+            by: self.by(),
+            profile: Some(profile.name.clone()),
+            serial: self.stated.serial.clone(),
+            model: self.stated.model.clone(),
+            firmware: self.stated.firmware.clone(),
+            stated_location: self.stated.location.clone(),
+            recording_until_ms: self.recording_until.map(Timestamp::millis),
         }
     }
 
@@ -208,10 +314,22 @@ impl Device {
         self.last_bytes.map(|(_, at)| at.plus_micros(u64::from(silence_s) * 1_000_000))
     }
 
-    fn on_time(&mut self, now: Monotonic) {
-        if self.silent_at().is_some_and(|at| at <= now) {
+    fn on_time(&mut self, now: Now) {
+        if self.recording_until.is_some_and(|until| until <= now.wall) {
+            (self.recording_until, self.touched) = (None, true);
+        }
+        if self.silent_at().is_some_and(|at| at <= now.mono) {
             let silence_s = self.setting.profile.silence_s.unwrap_or_default();
             self.down(&format!("silent for {silence_s} s: check that it is switched on, in range and its cable is plugged in"));
         }
     }
+}
+
+/// What a device or a person said, short and without control characters.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(STATED_MAX).collect::<String>().trim().to_owned()
+}
+
+fn said(text: &str) -> Option<String> {
+    Some(cut(text)).filter(|text| !text.is_empty())
 }

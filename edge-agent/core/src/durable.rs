@@ -5,13 +5,12 @@ use crate::MANUAL;
 use crate::agent::Agent;
 use crate::association::Placed;
 use crate::chart::Whose;
-use crate::commands::{CommandError, CommandReply, Reply};
+use crate::commands::CommandError;
 use crate::effects::{Effect, LiveEvent, Note, Telemetry};
 use crate::input::Room;
 use crate::recovered::Recovered;
 use crate::refusals::Refusals;
 use crate::writer::{COMMAND_ATTEMPTS, Kind, Moved};
-use edge_api::bed::Saved;
 use edge_api::live::{LiveMessage, Stored, WaveHeader};
 use protocol::Committed;
 use protocol::commit::DocumentState;
@@ -51,6 +50,9 @@ impl Agent {
             let id: Option<DeviceId> = device.get("id").and_then(|id| id.as_str()).and_then(|id| id.parse().ok());
             if let Some(device) = id.and_then(|id| self.devices.get_mut(&id)) {
                 device.documented = true;
+            }
+            if let Some(recorded) = self.on_record.take(device) {
+                self.take_up(recorded, &mut out);
             }
         }
         for alert in &alerts {
@@ -135,7 +137,7 @@ impl Agent {
             self.commands.pop_front();
             // Who is answered and looks at the ward finds what they did.
             self.show(now, out);
-            out.push(self.reply(reply, now));
+            self.done(reply, now, out);
         }
         if self.losing && !self.writer.has_frames() {
             self.losing = false;
@@ -187,6 +189,8 @@ impl Agent {
                     if let Some(device) = id.and_then(|id| self.devices.get_mut(&id)) {
                         device.documented = true;
                     }
+                    // A device paired with this box is taken up when it is confirmed, or at the next start.
+                    self.on_record.take(&document.json);
                 }
                 "DetectedIssue" => {
                     let view = self.alerts.take(document, &self.patients, now.wall, Some(now.mono));
@@ -290,19 +294,6 @@ impl Agent {
         self.beds_changed.extend(placed.bed.clone());
         self.to_score.extend(placed.patient().filter(|_| !frame.numerics.is_empty()).cloned());
         placed
-    }
-
-    fn reply(&self, reply: Reply, now: Now) -> Effect {
-        match reply {
-            Reply::Saved { id } => {
-                Effect::Reply { id, result: Ok(CommandReply::Saved(Saved { durable: true, saved_ms: now.wall.millis() })) }
-            }
-            Reply::Alert { id, alert } => {
-                let view = self.alerts.view(&alert).cloned();
-                let result = view.map(|view| CommandReply::Alert(Box::new(view)));
-                Effect::Reply { id, result: result.ok_or_else(|| CommandError::UnknownAlert { alert: alert.to_string() }) }
-            }
-        }
     }
 }
 

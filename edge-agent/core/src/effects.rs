@@ -2,7 +2,9 @@
 
 use crate::commands::{CommandError, CommandReply};
 use crate::input::LinkId;
+use driver::profile::Profile;
 use driver::{Channel, DecodeError, Fault};
+use edge_api::device::ReachedBy;
 use edge_api::live::{LiveMessage, WaveHeader};
 use protocol::Commit;
 use record::decimal::Decimal;
@@ -22,6 +24,37 @@ pub enum Effect {
         /// What.
         bytes: Vec<u8>,
     },
+    /// Open a link to a device and keep it open, under this id.
+    OpenLink {
+        /// Whose it is.
+        device: DeviceId,
+        /// Its model.
+        profile: Box<Profile>,
+        /// How it is reached.
+        by: ReachedBy,
+    },
+    /// Close every link of a device; it is not read any more.
+    CloseLinks(DeviceId),
+    /// Bond with a Bluetooth device, then say so with [`crate::Input::Bonding`].
+    Bond {
+        /// The device being paired.
+        device: DeviceId,
+        /// Its address.
+        address: String,
+        /// Forget the key of an earlier pairing first.
+        anew: bool,
+    },
+    /// The number that a bonding asked for.
+    Passkey {
+        /// The device being paired.
+        device: DeviceId,
+        /// As a person read it off the device: 1 to 16 digits.
+        typed: String,
+    },
+    /// Write down the raw bytes of a device. Who consented is in the audit already.
+    Record(Box<Recording>),
+    /// Stop doing so.
+    StopRecording(DeviceId),
     /// Make this durable, then answer [`crate::Input::Committed`] or [`crate::Input::CommitFailed`]. At most one is
     /// unanswered at any time.
     Commit {
@@ -47,6 +80,21 @@ pub enum Effect {
     Note(Note),
     /// Everything is durable and sealed; the program may end.
     Stopped,
+}
+
+/// What to record, and for how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recording {
+    /// Of which device.
+    pub device: DeviceId,
+    /// The file's name, safe as one.
+    pub name: String,
+    /// What stands at its head, a line each: device, firmware, how, when. Names no person.
+    pub head: Vec<String>,
+    /// It ends by itself.
+    pub until: Monotonic,
+    /// The same by the wall clock.
+    pub until_wall: Timestamp,
 }
 
 /// Something for the screens.
@@ -99,6 +147,8 @@ pub enum Note {
     UnknownDevice(DeviceId),
     /// A device's profile names a protocol this version does not speak.
     UnknownProtocol(DeviceId),
+    /// A paired device's profile is not among those known here.
+    UnknownProfile(DeviceId),
     /// A limit was reached.
     TooMany {
         /// Of what.
@@ -168,6 +218,7 @@ impl fmt::Display for Note {
         match self {
             Self::UnknownDevice(device) => write!(f, "a link speaks for device {device}, which is not configured"),
             Self::UnknownProtocol(device) => write!(f, "device {device}: this version does not speak its profile's protocol"),
+            Self::UnknownProfile(device) => write!(f, "device {device} was paired under a profile that is not known here: it is not read"),
             Self::TooMany { what, limit } => write!(f, "more than {limit} {what}; the rest is not held"),
             Self::Unreadable { device, fault, count } => write!(f, "device {device}: {count} faults in what it sent, the last: {fault}"),
             Self::ClockUnusable(device) => write!(f, "device {device}: its clock cannot be right; arrival times are used"),

@@ -1,6 +1,7 @@
 //! What an agent hears.
 
 use crate::commands::{Actor, Command};
+use crate::pairing::BondEvent;
 use driver::Channel;
 use edge_api::sync::SyncView;
 use protocol::Committed;
@@ -18,6 +19,8 @@ pub struct LinkId(pub u64);
 pub enum LinkEvent {
     /// It is being tried.
     Connecting,
+    /// Who answered: its address. A claim, said before [`LinkEvent::Connected`].
+    Identified(String),
     /// It is up; a new session of the device begins.
     Connected,
     /// Bytes as they came.
@@ -26,6 +29,13 @@ pub enum LinkEvent {
     Disconnected {
         /// Why and what to do next, for a person; no patient data.
         reason: String,
+    },
+    /// It is down because the device wants to be paired first.
+    PairingNeeded {
+        /// The same, for a person.
+        reason: String,
+        /// It was paired once and has lost its key: the old one must be forgotten first.
+        lost: bool,
     },
 }
 
@@ -47,7 +57,7 @@ pub enum Input {
     Link {
         /// Which link.
         link: LinkId,
-        /// The configured device at its other end.
+        /// The device at its other end.
         device: DeviceId,
         /// What it said.
         event: LinkEvent,
@@ -69,6 +79,13 @@ pub enum Input {
         reason: String,
         /// Ask again after this many milliseconds.
         retry_ms: u64,
+    },
+    /// What came of [`crate::Effect::Bond`].
+    Bonding {
+        /// The device being paired.
+        device: DeviceId,
+        /// What the radio says.
+        event: BondEvent,
     },
     /// A person wants something.
     Command {

@@ -12,14 +12,13 @@ use edge_api::bed::{Observe, ObservedValue, Saved};
 use protocol::{Draft, Entropy, Where};
 use record::code::Code;
 use record::decimal::Decimal;
-use record::id::{BedId, DeviceId, PatientId, ResourceId, new_resource_id};
+use record::id::{BedId, PatientId, ResourceId, new_resource_id};
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
 use record::observation::Quality;
 use record::series::{Frame, Numeric};
 use record::time::{Now, Timestamp};
 use record::unit::Unit;
-use serde_json::{Value, json};
 
 /// Values in one set.
 const VALUES_MAX: usize = 32;
@@ -29,11 +28,23 @@ const REASON_MAX: usize = 512;
 const AHEAD_MAX_US: i64 = 60_000_000;
 
 /// What a command comes to.
-enum Plan {
+pub(crate) enum Plan {
     /// It is so already.
     Done(CommandReply),
     /// This must be written.
     Write { action: &'static str, what: Vec<String>, drafts: Vec<Draft>, frames: Vec<Frame>, reply: Reply },
+}
+
+impl Plan {
+    /// It is so already.
+    pub fn done(now: Now) -> Self {
+        Self::Done(CommandReply::Saved(Saved { durable: true, saved_ms: now.wall.millis() }))
+    }
+
+    /// This must be written.
+    pub const fn write(action: &'static str, what: Vec<String>, drafts: Vec<Draft>, reply: Reply) -> Self {
+        Self::Write { action, what, drafts, frames: Vec::new(), reply }
+    }
 }
 
 impl Agent {
@@ -113,9 +124,9 @@ impl Agent {
     /// FHIR Devices of configured devices, and the bindings they are configured with at the first start.
     fn setup_drafts(&self, now: Now, entropy: &mut dyn Entropy) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        for device in self.devices.iter() {
+        for device in self.devices.iter().filter(|device| !device.on_trial) {
             if !device.documented {
-                drafts.push(Draft::Create { place: Where::Site, resource: device_resource(&device.view(None), &device.setting.profile) });
+                drafts.push(Draft::Create { place: Where::Site, resource: crate::on_record::resource(device, "", None) });
             }
             let setting = &device.setting;
             if let Some(bed) =
@@ -181,17 +192,24 @@ impl Agent {
                 Ok(Plan::Write { action: "place", what, drafts, frames: Vec::new(), reply: Reply::Saved { id } })
             }
             Command::AttachDevice { bed, device, request } => {
-                let bed = self.bed(&bed)?;
-                let known: Option<DeviceId> = device.parse().ok().filter(|d| self.devices.get(d).is_some());
-                let device = known.ok_or_else(|| CommandError::UnknownDevice { device: cut(&device) })?;
-                let bindings = self.association.put_device(&device, &bed, request.move_from_other_bed, now, new_id(entropy))?;
-                if bindings.is_empty() {
-                    return Ok(Plan::Done(saved()));
-                }
-                let drafts = bindings.into_iter().map(Draft::Bind).collect();
-                let what = vec![format!("Device/{device}")];
-                Ok(Plan::Write { action: "attach", what, drafts, frames: Vec::new(), reply: Reply::Saved { id } })
+                self.plan_attach(id, &bed, &device, request.move_from_other_bed, now, entropy)
             }
+            Command::SwapDevice { device, request } => self.plan_swap(id, &device, &request, now, entropy),
+            Command::ConfirmPairing(pairing) => self.plan_confirm(id, &pairing, now, entropy),
+            Command::RetireDevice(device) => self.plan_retire(id, &device, now),
+            Command::SendCommand { device, command, request } => self.plan_command(id, &device, &command, &request, now),
+            Command::Record { device, request } => self.plan_record(id, &device, &request, now),
+            Command::StopRecording(device) => self.plan_stop_recording(id, &device, now),
+            // These are answered as they come.
+            Command::Recognise(_)
+            | Command::ListProfiles
+            | Command::BeginPairing(_)
+            | Command::ListPairings
+            | Command::ShowPairing(_)
+            | Command::GivePasskey { .. }
+            | Command::CancelPairing(_)
+            | Command::ListBindings(_)
+            | Command::ListCommands(_) => Err(CommandError::Busy { waiting: self.commands.len() }),
             Command::Observe { bed, request } => {
                 let bed = self.bed(&bed)?;
                 let frame = self.observed(&bed, &request, now)?;
@@ -231,7 +249,7 @@ impl Agent {
         Plan::Write { action, what, drafts, frames: Vec::new(), reply: Reply::Alert { id, alert } }
     }
 
-    fn bed(&self, bed: &str) -> Result<BedId, CommandError> {
+    pub(crate) fn bed(&self, bed: &str) -> Result<BedId, CommandError> {
         let beds = &self.settings.beds;
         beds.iter()
             .find(|b| b.as_str() == bed)
@@ -299,27 +317,12 @@ fn numeric(given: &ObservedValue) -> Result<Numeric, CommandError> {
     Ok(Numeric { code: parsed, value: Ok(given.value), unit: row.unit, quality: Quality::Good })
 }
 
-fn device_resource(view: &edge_api::ward::DeviceView, profile: &driver::profile::Profile) -> Value {
-    let mut device = json!({
-        "resourceType": "Device",
-        "id": view.id,
-        "status": "active",
-        "deviceName": [{"name": view.name, "type": "user-friendly-name"}],
-        "type": {"text": view.protocol},
-    });
-    // FHIR has no empty strings.
-    for (key, text) in [("manufacturer", &profile.maker), ("modelNumber", &profile.model)] {
-        if !text.is_empty() {
-            device[key] = text.as_str().into();
-        }
-    }
-    device
-}
-
 fn reason_of(command: &Command) -> String {
     match command {
         Command::AcknowledgeAlert { answer, .. } | Command::ResolveAlert { answer, .. } => answer.reason.clone().unwrap_or_default(),
-        Command::PlacePatient { .. } | Command::AttachDevice { .. } | Command::Observe { .. } => String::new(),
+        Command::SendCommand { request, .. } => request.reason.clone(),
+        Command::Record { request, .. } => request.consent.clone(),
+        _ => String::new(),
     }
 }
 
@@ -329,10 +332,10 @@ fn reason_fits(reason: Option<&str>) -> Result<(), CommandError> {
 }
 
 /// What a person typed, short enough to be answered back.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-fn new_id(entropy: &mut dyn Entropy) -> ResourceId {
+pub(crate) fn new_id(entropy: &mut dyn Entropy) -> ResourceId {
     new_resource_id(protocol::entropy::bytes(entropy))
 }

@@ -1,7 +1,9 @@
 //! What an agent is told at start and never changes.
 
 use driver::profile::Profile;
+use edge_api::device::ReachedBy;
 use record::id::{BedId, DeviceId, ReplicaId, RunId};
+use std::collections::BTreeSet;
 
 /// The configuration of one agent.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,13 +22,17 @@ pub struct Settings {
     pub seal_every_s: u32,
     /// Seconds of waves in one segment; as above.
     pub seal_waves_every_s: u32,
-    /// The devices this agent reads.
+    /// The devices of its configuration; those a person has paired are in the record.
     pub devices: Vec<DeviceSetting>,
+    /// Every profile a device can be paired under.
+    pub profiles: Vec<Profile>,
+    /// Commands that do more than read a device, by name, which this site allows.
+    pub device_commands: BTreeSet<String>,
     /// Bounds.
     pub limits: Limits,
 }
 
-/// A configured device.
+/// A device this agent reads.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DeviceSetting {
     /// Its id in the record.
@@ -37,6 +43,10 @@ pub struct DeviceSetting {
     pub profile: Profile,
     /// The bed it is bound to at the first start; later bindings are made by people.
     pub bed: Option<BedId>,
+    /// How it is reached, where that names it alone.
+    pub by: Option<ReachedBy>,
+    /// It is a recording: what it says is demonstration data.
+    pub replayed: bool,
 }
 
 /// Bounds on what is held before it is durable.

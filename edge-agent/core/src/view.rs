@@ -53,7 +53,8 @@ impl Agent {
     /// Every configured device.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceView> {
-        self.devices.iter().map(|device| device.view(self.association.bed_of(&device.setting.id))).collect()
+        let in_use = self.devices.iter().filter(|device| !device.on_trial);
+        in_use.map(|device| device.view(self.association.bed_of(&device.setting.id))).collect()
     }
 
     /// Open alerts, gravest and oldest first, then those resolved in the last hour.
@@ -64,7 +65,7 @@ impl Agent {
 
     /// Sends what has changed.
     pub(crate) fn show(&mut self, now: Now, out: &mut Vec<Effect>) {
-        for device in self.devices.iter_mut().filter(|device| device.touched) {
+        for device in self.devices.iter_mut().filter(|device| device.touched && !device.on_trial) {
             device.touched = false;
             let bed = self.association.bed_of(&device.setting.id);
             self.beds_changed.extend(bed.cloned());

@@ -86,6 +86,14 @@ impl Board {
         lock(&self.devices).values().cloned().collect()
     }
 
+    /// A device is not read any more.
+    pub fn forget(&self, device: &str) {
+        lock(&self.devices).remove(device);
+        for bed in &mut lock(&self.ward).beds {
+            bed.devices.retain(|held| held.id != device);
+        }
+    }
+
     /// Counts since start, and memory as of now.
     #[must_use]
     pub fn status(&self) -> StatusView {

@@ -47,6 +47,10 @@ pub struct Config {
     /// Write logs as JSON.
     #[serde(default)]
     pub log_json: bool,
+    /// Commands that do more than read a device and that people with a role may send: `set-current-time`, `erase-records`. None
+    /// unless named.
+    #[serde(default)]
+    pub device_commands: BTreeSet<String>,
     /// Lets a scraper read `/metrics` without a session.
     #[serde(default)]
     pub scrape_token: Option<String>,
@@ -126,6 +130,9 @@ pub struct Device {
     /// address, with a port where it is not the protocol's own.
     #[serde(default)]
     pub address: Option<String>,
+    /// A recording that is played instead of a device; what it says is demonstration data.
+    #[serde(default)]
+    pub capture: Option<PathBuf>,
 }
 
 /// The record appends a dot and 8 characters that name this box.
@@ -186,6 +193,10 @@ impl Config {
                 bail!("devices.{}.bed: bed {bed} is not among beds", device.id);
             }
         }
+        let commands = catalogue::commands::all().map(|command| command.id);
+        if let Some(unknown) = self.device_commands.iter().find(|name| !commands.contains(&name.as_str())) {
+            bail!("device_commands: {unknown:?} is not known; there are {}", commands.join(", "));
+        }
         if self.lan.enabled && self.lan.share_with.is_empty() {
             bail!("lan.share_with: name the sites to share with, or leave lan.enabled out");
         }
@@ -240,6 +251,15 @@ mod tests {
         let error =
             load("name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n[[devices]]\nid = \"m\"\nprofile = \"p\"\nbed = \"9\"\n").expect_err("bed");
         assert!(format!("{error:#}").contains("bed 9"), "{error:#}");
+    }
+
+    #[test]
+    fn commands_that_do_more_than_read_are_off_until_named_and_then_checked() {
+        let base = "name = \"a\"\ndata = \"/x\"\nbeds = [\"1\"]\n";
+        assert!(load(base).expect("config").device_commands.is_empty());
+        assert!(load(&format!("{base}device_commands = [\"erase-records\"]\n")).expect("config").device_commands.contains("erase-records"));
+        let error = load(&format!("{base}device_commands = [\"erase-all\"]\n")).expect_err("unknown command");
+        assert!(format!("{error:#}").contains("erase-all"), "{error:#}");
     }
 
     #[test]

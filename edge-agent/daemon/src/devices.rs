@@ -1,6 +1,7 @@
 //! `edge-agent devices`: what a technician asks of the box's own radio and ports.
 
 use crate::config::Config;
+use crate::technician::{self, Asked, Pair, Person};
 use crate::{At, clock, links, runtime};
 use clap::Subcommand;
 use driver::{In, Out};
@@ -12,19 +13,28 @@ use transport::{LinkEvent, PairingAsk, Spec, Transport};
 /// Device commands.
 #[derive(Subcommand)]
 pub enum Devices {
-    /// Lists configured devices and how each is reached.
-    List(At),
-    /// Lists Bluetooth devices in range.
+    /// Lists devices: those of the running agent with --as, else those of the configuration.
+    List {
+        /// Ask the running agent, signed in with this name; the PIN or password is the first line of standard input.
+        #[arg(long = "as", value_name = "USER")]
+        user: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists devices in range: what they are and whose they are with --as, else what this box's own radio hears.
     Scan {
         /// Seconds to listen.
         #[arg(long, default_value_t = 8)]
-        seconds: u64,
+        seconds: u8,
+        /// Ask the running agent, signed in with this name; the PIN or password is the first line of standard input.
+        #[arg(long = "as", value_name = "USER")]
+        user: Option<String>,
+        #[command(flatten)]
+        at: At,
     },
-    /// Pairs with a Bluetooth device that is in its pairing mode.
-    Pair {
-        /// Its address, AA:BB:CC:DD:EE:FF.
-        address: String,
-    },
+    /// Pairs a device for a bed with the running agent: shows what it says, and confirms once that is valid. Without --bed only
+    /// this box's radio is paired with a Bluetooth device that is in its pairing mode.
+    Pair(Pair),
     /// Opens one configured device and prints what it says, without recording it. Stop the agent first: a port has one user.
     Test {
         /// The device's id.
@@ -35,23 +45,31 @@ pub enum Devices {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    #[command(flatten)]
+    Asked(Asked),
 }
 
 /// Does one.
 ///
 /// # Errors
-/// The configuration, or a radio that is not there; each says what to do.
+/// The configuration, a radio that is not there, or a refusal of the agent; each says what to do.
 pub fn command(command: Devices) -> anyhow::Result<ExitCode> {
     match command {
-        Devices::List(at) => list(&Config::load(&at.config)?),
-        Devices::Scan { seconds } => runtime()?.block_on(scan(seconds)),
-        Devices::Pair { address } => runtime()?.block_on(pair(&address)),
+        Devices::List { user: Some(user), at } => runtime()?.block_on(technician::list(&Person { user, at })),
+        Devices::List { user: None, at } => list(&Config::load(&at.config)?),
+        Devices::Scan { seconds, user: Some(user), at } => runtime()?.block_on(technician::scan(&Person { user, at }, seconds)),
+        Devices::Scan { seconds, user: None, .. } => runtime()?.block_on(scan(seconds.into())),
+        Devices::Pair(pair) => match (pair.bed.clone(), pair.user.clone()) {
+            (Some(bed), Some(user)) => runtime()?.block_on(technician::pair(pair, bed, user)),
+            _ => runtime()?.block_on(bond(&pair.address)),
+        },
         Devices::Test { device, at, seconds } => runtime()?.block_on(test(&Config::load(&at.config)?, &device, seconds)),
+        Devices::Asked(asked) => runtime()?.block_on(technician::ask(asked)),
     }
 }
 
 fn list(config: &Config) -> anyhow::Result<ExitCode> {
-    let attached = links::attach(config)?;
+    let attached = links::attach(config, &links::profiles(config)?)?;
     if attached.is_empty() {
         println!("no device is configured: add [[devices]] to the configuration");
     }
@@ -89,7 +107,7 @@ async fn scan(seconds: u64) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn pair(address: &str) -> anyhow::Result<ExitCode> {
+async fn bond(address: &str) -> anyhow::Result<ExitCode> {
     let (transport, heard) = Transport::new(clock::now);
     drop(heard);
     let (person, mut asked) = mpsc::channel(1);
@@ -148,7 +166,7 @@ async fn line() -> Option<String> {
 }
 
 async fn test(config: &Config, device: &str, seconds: u64) -> anyhow::Result<ExitCode> {
-    let attached = links::attach(config)?.into_iter().find(|a| a.setting.id.as_str() == device);
+    let attached = links::attach(config, &links::profiles(config)?)?.into_iter().find(|a| a.setting.id.as_str() == device);
     let Some(attached) = attached else { anyhow::bail!("device {device:?} is not configured") };
     let row = catalogue::protocol(&attached.setting.profile.protocol)?;
     let mut driver = (row.make)(&attached.setting.profile);

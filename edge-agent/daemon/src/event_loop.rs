@@ -1,7 +1,11 @@
 //! Where brain and hands meet: everything that happens becomes an [`Input`], every [`Effect`] is done by a hand.
 
 use crate::board::Board;
-use crate::clock;
+use crate::bonding::Bondings;
+use crate::recordings::Recordings;
+use crate::{clock, links};
+use driver::profile::Profile;
+use edge_api::device::ReachedBy;
 use edge_api::sync::SyncView;
 use edge_core::{Actor, Agent, Command, CommandError, CommandReply, Effect, Input, LinkEvent, LinkId, Telemetry};
 use protocol::Committed;
@@ -14,11 +18,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use transport::{Stamped, Transport};
+use transport::{Down, Stamped, Transport};
 use web::recorder::Recorder;
 
 /// Before a failed commit is asked for again.
 const RETRY_MS: u64 = 1000;
+
+/// Stands for a link that could not be opened; real ones count from 1.
+const NO_LINK: LinkId = LinkId(0);
 
 /// What others send into the loop.
 pub enum Told {
@@ -49,6 +56,8 @@ pub struct Hands {
     pub full: Arc<Notify>,
     /// Bound listeners, by device.
     pub listening: watch::Sender<HashMap<DeviceId, SocketAddr>>,
+    /// Raw bytes that are being written down.
+    pub recordings: Recordings,
 }
 
 /// The loop.
@@ -56,6 +65,7 @@ pub struct EventLoop {
     agent: Agent,
     hands: Hands,
     devices: HashMap<transport::LinkId, DeviceId>,
+    bondings: Bondings,
     answers: HashMap<u64, oneshot::Sender<Result<CommandReply, CommandError>>>,
     next_answer: u64,
     wake: Option<Monotonic>,
@@ -64,12 +74,13 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop around a brain and its first effects; `devices` says whose each opened link is.
+    /// A loop around a brain and its first effects; `devices` says whose each opened link is. Must be called inside a tokio runtime.
     #[must_use]
     pub fn new(agent: Agent, first: Vec<Effect>, hands: Hands, devices: HashMap<transport::LinkId, DeviceId>) -> Self {
-        // At most one commit is under way, so its answer always has room.
+        // At most one commit is under way; bondings and links that could not be opened wait their turn.
         let (done, finished) = mpsc::channel(4);
-        let mut this = Self { agent, hands, devices, answers: HashMap::new(), next_answer: 0, wake: None, done, finished };
+        let (answers, bondings) = Default::default();
+        let mut this = Self { agent, hands, devices, bondings, answers, next_answer: 0, wake: None, done, finished };
         this.act(first);
         this
     }
@@ -100,6 +111,7 @@ impl EventLoop {
                 }
                 () = tokio::time::sleep(wait) => {
                     self.wake = None;
+                    self.hands.recordings.on_time(clock::now().mono);
                     self.hear(Input::Wake)
                 }
             };
@@ -144,16 +156,29 @@ impl EventLoop {
                 }
                 LinkEvent::Connecting
             }
-            transport::LinkEvent::Connected { listener, .. } => {
+            transport::LinkEvent::Connected { listener, identity } => {
                 if let Some(device) = listener.and_then(|l| self.devices.get(&l)).cloned() {
                     self.devices.insert(link, device);
                 }
+                if let Some(device) = self.devices.get(&link).cloned() {
+                    let event = LinkEvent::Identified(identity.address);
+                    self.hear_at(at, Input::Link { link: LinkId(link.0), device, event });
+                }
                 LinkEvent::Connected
             }
-            transport::LinkEvent::Bytes(channel, bytes) => LinkEvent::Bytes(channel, bytes),
+            transport::LinkEvent::Bytes(channel, bytes) => {
+                if let Some(device) = self.devices.get(&link) {
+                    self.hands.recordings.take(device, at, channel, &bytes);
+                }
+                LinkEvent::Bytes(channel, bytes)
+            }
             transport::LinkEvent::Disconnected { reason } => {
                 ends = reason.is_final();
-                LinkEvent::Disconnected { reason: format!("{reason}. {}", reason.next_step()) }
+                let said = format!("{reason}. {}", reason.next_step());
+                match reason {
+                    Down::PairingNeeded | Down::BondLost => LinkEvent::PairingNeeded { reason: said, lost: reason == Down::BondLost },
+                    _ => LinkEvent::Disconnected { reason: said },
+                }
             }
         };
         let Some(device) = self.devices.get(&link).cloned() else { return false };
@@ -173,6 +198,14 @@ impl EventLoop {
                         tracing::debug!(%error, link = link.0, "bytes for a device were not sent");
                     }
                 }
+                Effect::OpenLink { device, profile, by } => self.open(device, &profile, &by),
+                Effect::CloseLinks(device) => self.close(&device),
+                Effect::Bond { device, address, anew } => {
+                    self.bondings.begin(&self.hands.transport, device, address, anew, self.done.clone());
+                }
+                Effect::Passkey { device, typed } => self.bondings.answer(&device, typed),
+                Effect::Record(recording) => self.hands.recordings.begin(*recording, clock::now()),
+                Effect::StopRecording(device) => self.hands.recordings.end(&device),
                 Effect::Commit { token, commit } => self.commit(token, commit),
                 Effect::Reply { id, result } => {
                     if let Some(answer) = self.answers.remove(&id) {
@@ -191,6 +224,32 @@ impl EventLoop {
             }
         }
         stopped
+    }
+
+    fn open(&mut self, device: DeviceId, profile: &Profile, by: &ReachedBy) {
+        match links::spec(profile, by) {
+            Ok(spec) => {
+                self.devices.insert(self.hands.transport.open(spec), device);
+            }
+            Err(error) => {
+                let event = LinkEvent::Disconnected { reason: format!("{error:#}") };
+                let (done, input) = (self.done.clone(), Input::Link { link: NO_LINK, device, event });
+                tokio::spawn(async move { done.send(input).await });
+            }
+        }
+    }
+
+    /// Closes a device's links at once: what they still say is nobody's.
+    fn close(&mut self, device: &DeviceId) {
+        for (link, _) in self.devices.extract_if(|_, of| of == device) {
+            self.hands.transport.close(link);
+        }
+        self.bondings.end(device);
+        self.hands.recordings.end(device);
+        self.hands.listening.send_modify(|all| {
+            all.remove(device);
+        });
+        self.hands.board.forget(device.as_str());
     }
 
     fn commit(&self, token: u64, commit: protocol::Commit) {

@@ -4,11 +4,16 @@ use crate::config::{Config, Device};
 use anyhow::{Context, bail};
 use catalogue::Link;
 use driver::profile::{self, Profile};
+use edge_api::device::ReachedBy;
 use edge_core::DeviceSetting;
 use record::id::{DeviceId, ReplicaId};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
-use transport::{BleMatch, BleSpec, DataBits, DialSpec, Feed, FeedMode, FlowControl, MllpListenSpec, Parity, SerialSpec, Spec, StopBits};
+use transport::{
+    BleMatch, BleSpec, DataBits, DialSpec, Feed, FeedMode, FlowControl, MllpListenSpec, Pace, Parity, ReplaySpec, SerialSpec, Spec,
+    StopBits,
+};
 
 /// Silence after which a device counts as gone, where its profile states none.
 const SILENCE: Duration = Duration::from_secs(8);
@@ -38,9 +43,8 @@ pub fn record_id(configured: &DeviceId, replica: ReplicaId) -> anyhow::Result<De
 ///
 /// # Errors
 /// A profile that is not known or cannot be read, or a device without the address its link needs; each names the device.
-pub fn attach(config: &Config) -> anyhow::Result<Vec<Attached>> {
-    let profiles = profiles(config)?;
-    config.devices.iter().map(|device| one(device, &profiles).with_context(|| format!("devices.{}", device.id))).collect()
+pub fn attach(config: &Config, profiles: &[Profile]) -> anyhow::Result<Vec<Attached>> {
+    config.devices.iter().map(|device| one(device, profiles).with_context(|| format!("devices.{}", device.id))).collect()
 }
 
 fn one(device: &Device, profiles: &[Profile]) -> anyhow::Result<Attached> {
@@ -49,22 +53,63 @@ fn one(device: &Device, profiles: &[Profile]) -> anyhow::Result<Attached> {
         bail!("profile: {:?} is not known; there are {}", device.profile, known.join(", "));
     };
     let row = catalogue::protocol(&profile.protocol)?;
-    let spec = match row.link {
-        Link::Ble => Spec::Ble(ble(device, profile)),
-        Link::Serial => Spec::Serial(serial(device, profile)?),
-        Link::TcpListener => Spec::Mllp(MllpListenSpec {
-            address: device.listen.context("listen: the address on which to wait for this monitor, such as 0.0.0.0:2575")?,
+    let by = reached_by(device, row.link);
+    let spec = match (&device.capture, row.link, &by) {
+        (Some(path), ..) => Spec::Replay(ReplaySpec { path: path.clone(), pace: Pace::Recorded }),
+        (None, _, Some(by)) => spec(profile, by)?,
+        (None, Link::Ble, None) => Spec::Ble(ble(None, profile)),
+        (None, Link::Serial, None) => bail!("serial: the path of its port, such as /dev/serial/by-id/…"),
+        (None, Link::TcpListener, None) => bail!("listen: the address on which to wait for this monitor, such as 0.0.0.0:2575"),
+        (None, Link::TcpClient(_) | Link::Udp(_), None) => bail!("address: the monitor's IP address, such as 10.0.0.7"),
+    };
+    let name = device.name.clone().unwrap_or_else(|| format!("{} {}", profile.maker, profile.model));
+    let setting = DeviceSetting {
+        id: device.id.clone(),
+        name,
+        profile: profile.clone(),
+        bed: device.bed.clone(),
+        by,
+        replayed: device.capture.is_some(),
+    };
+    Ok(Attached { setting, spec })
+}
+
+/// How a configured device is reached, where the configuration says it.
+fn reached_by(device: &Device, link: Link) -> Option<ReachedBy> {
+    match link {
+        _ if device.capture.is_some() => None,
+        Link::Ble => device.address.clone().map(|address| ReachedBy::Bluetooth { address }),
+        Link::Serial => device.serial.as_ref().map(|path| ReachedBy::Serial { path: path.display().to_string() }),
+        Link::TcpListener => device.listen.map(|address| ReachedBy::Listen { address: address.to_string() }),
+        Link::TcpClient(_) | Link::Udp(_) => device.address.clone().map(|address| ReachedBy::Network { address }),
+    }
+}
+
+/// The link to a device of a profile.
+///
+/// # Errors
+/// It is not reached the way its protocol travels, or by an address that is none; each says what is expected.
+pub fn spec(profile: &Profile, by: &ReachedBy) -> anyhow::Result<Spec> {
+    let row = catalogue::protocol(&profile.protocol)?;
+    Ok(match (row.link, by) {
+        (Link::Ble, ReachedBy::Bluetooth { address }) => Spec::Ble(ble(Some(address), profile)),
+        (Link::Serial, ReachedBy::Serial { path }) => Spec::Serial(serial(path.into(), profile)?),
+        (Link::TcpListener, ReachedBy::Listen { address }) => Spec::Mllp(MllpListenSpec {
+            address: address.parse().with_context(|| format!("listen: {address:?} is no address with a port, such as 0.0.0.0:2575"))?,
             connections_max: CONNECTIONS_MAX,
             idle: silence(profile).unwrap_or(SILENCE),
         }),
-        Link::TcpClient(port) => Spec::Tcp(dial(device, profile, port)?),
-        Link::Udp(port) => Spec::Udp(dial(device, profile, port)?),
-    };
-    let name = device.name.clone().unwrap_or_else(|| format!("{} {}", profile.maker, profile.model));
-    Ok(Attached { setting: DeviceSetting { id: device.id.clone(), name, profile: profile.clone(), bed: device.bed.clone() }, spec })
+        (Link::TcpClient(port), ReachedBy::Network { address }) => Spec::Tcp(dial(address, profile, port)?),
+        (Link::Udp(port), ReachedBy::Network { address }) => Spec::Udp(dial(address, profile, port)?),
+        _ => bail!("{} does not travel by {by}", row.id),
+    })
 }
 
-fn profiles(config: &Config) -> anyhow::Result<Vec<Profile>> {
+/// Profiles: those shipped, and the site's own, which take the place of those of the same name.
+///
+/// # Errors
+/// A file that cannot be read, or is no profile; it is named.
+pub fn profiles(config: &Config) -> anyhow::Result<Vec<Profile>> {
     let mut profiles = catalogue::profiles()?;
     let Some(directory) = &config.profiles else { return Ok(profiles) };
     let mut files: Vec<_> = std::fs::read_dir(directory)
@@ -88,10 +133,10 @@ fn silence(profile: &Profile) -> Option<Duration> {
     profile.silence_s.map(|s| Duration::from_secs(u64::from(s)))
 }
 
-fn ble(device: &Device, profile: &Profile) -> BleSpec {
+fn ble(address: Option<&str>, profile: &Profile) -> BleSpec {
     let matching = &profile.matching;
-    let matches = match &device.address {
-        Some(address) => BleMatch { address: Some(address.clone()), ..BleMatch::default() },
+    let matches = match address {
+        Some(address) => BleMatch { address: Some(address.to_owned()), ..BleMatch::default() },
         None => BleMatch {
             address: None,
             name_prefix: matching.name_prefix.clone(),
@@ -109,15 +154,13 @@ fn ble(device: &Device, profile: &Profile) -> BleSpec {
     BleSpec { matches, feeds: profile.feed.iter().map(feed).collect(), silence: silence(profile) }
 }
 
-fn dial(device: &Device, profile: &Profile, port: u16) -> anyhow::Result<DialSpec> {
-    let said = device.address.as_deref().context("address: the monitor's IP address, such as 10.0.0.7")?;
+fn dial(said: &str, profile: &Profile, port: u16) -> anyhow::Result<DialSpec> {
     let address = said.parse().or_else(|_| said.parse().map(|host| SocketAddr::new(host, port)));
     let address = address.with_context(|| format!("address: {said:?} is neither an IP address nor one with a port"))?;
     Ok(DialSpec { address, silence: Some(silence(profile).unwrap_or(SILENCE)) })
 }
 
-fn serial(device: &Device, profile: &Profile) -> anyhow::Result<SerialSpec> {
-    let path = device.serial.clone().context("serial: the path of its port, such as /dev/serial/by-id/…")?;
+fn serial(path: PathBuf, profile: &Profile) -> anyhow::Result<SerialSpec> {
     let line = profile.serial.as_ref().with_context(|| format!("profile {} states no serial settings", profile.name))?;
     Ok(SerialSpec {
         path,

@@ -147,10 +147,19 @@ async fn sync_at_once(State(reach): State<Reach>, _: Session) -> Result<impl Int
     }
 }
 
-async fn saved(reach: &Reach, session: &Session, command: Command, what: Vec<String>) -> Result<(Disclosed, axum::Json<Saved>), Problem> {
+/// What a command saved, and whom the audit names.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn saved(
+    reach: &Reach,
+    session: &Session,
+    command: Command,
+    what: Vec<String>,
+) -> Result<(Disclosed, axum::Json<Saved>), Problem> {
     match ask(reach, session, command).await? {
         CommandReply::Saved(saved) => Ok((disclosed(Action::Create, what), axum::Json(saved))),
-        CommandReply::Alert(_) => Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)),
+        _ => Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
@@ -162,12 +171,15 @@ async fn alert_answer(
 ) -> Result<(Disclosed, axum::Json<AlertView>), Problem> {
     match ask(reach, session, command).await? {
         CommandReply::Alert(alert) => Ok((disclosed(Action::Update, what), axum::Json(*alert))),
-        CommandReply::Saved(_) => Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)),
+        _ => Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
 /// Hands a command to the brain and waits until it is durable or refused.
-async fn ask(reach: &Reach, session: &Session, command: Command) -> Result<CommandReply, Problem> {
+///
+/// # Errors
+/// The role may not, or the brain refuses.
+pub async fn ask(reach: &Reach, session: &Session, command: Command) -> Result<CommandReply, Problem> {
     session.require_role(&[Role::Nurse, Role::Technician, Role::Admin])?;
     let (answer, waiting) = oneshot::channel();
     let actor = Actor { user: session.user.clone(), session: session.id.clone() };
@@ -178,10 +190,20 @@ async fn ask(reach: &Reach, session: &Session, command: Command) -> Result<Comma
 
 fn refused(error: &CommandError) -> Problem {
     let status = match error {
-        CommandError::UnknownBed { .. } | CommandError::UnknownDevice { .. } | CommandError::UnknownAlert { .. } => StatusCode::NOT_FOUND,
-        CommandError::WrongPatient { .. } | CommandError::DeviceElsewhere { .. } | CommandError::AlreadyResolved { .. } => {
-            StatusCode::CONFLICT
-        }
+        CommandError::UnknownBed { .. }
+        | CommandError::UnknownDevice { .. }
+        | CommandError::UnknownAlert { .. }
+        | CommandError::UnknownPairing
+        | CommandError::UnknownCommand { .. } => StatusCode::NOT_FOUND,
+        CommandError::WrongPatient { .. }
+        | CommandError::DeviceElsewhere { .. }
+        | CommandError::DeviceUnbound { .. }
+        | CommandError::PairedAlready { .. }
+        | CommandError::Configured { .. }
+        | CommandError::NotReady { .. }
+        | CommandError::NotConnected { .. }
+        | CommandError::AlreadyResolved { .. } => StatusCode::CONFLICT,
+        CommandError::CommandOff { .. } => StatusCode::FORBIDDEN,
         CommandError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         CommandError::Busy { .. } | CommandError::NotSaved { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -189,7 +211,8 @@ fn refused(error: &CommandError) -> Problem {
     Problem::new(status, error.kind(), error.to_string())
 }
 
-fn disclosed(action: Action, what: Vec<String>) -> Disclosed {
+/// What the audit is told.
+pub fn disclosed(action: Action, what: Vec<String>) -> Disclosed {
     Disclosed(Act::done(action, what))
 }
 

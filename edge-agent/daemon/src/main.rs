@@ -1,23 +1,28 @@
 //! The box in the clinic.
 //!
 //!     main ─ run ─┬─ event_loop   brain (edge-core) and hands: device links, recorder, board
-//!                 ├─ local_api    screens and FHIR over `web`
+//!                 ├─ bonding, recordings   pairing by a person; raw bytes written down
+//!                 ├─ local_api    screens and FHIR over `web`      device_api   a technician's routes
 //!                 ├─ hub_link     sync sessions        live_link   numerics and presence over MQTT
 //!                 ├─ duties       erasures, departures, retention, a full disk
 //!                 ├─ lan          sync sessions with other boxes of the clinic
 //!                 └─ recovery     store → brain at start
-//!     main ─ offline              decode, replay, verify, backup, restore       accounts, enrolment, devices, bundles
+//!     main ─ offline              decode, replay, verify, backup, restore       accounts, enrolment, bundles
+//!     main ─ devices              this box's own radio and ports     technician, agent_client: the running agent, asked
 //!
 //! Always: the record is written by one thread only (`web::recorder`); `clock.rs` alone reads time and randomness.
 //! Never here: deciding (`edge-core`), what entries mean (`protocol`), how HTTP is guarded (`web`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod accounts;
+mod agent_client;
 mod audit_trail;
 mod board;
+mod bonding;
 mod bundles;
 mod clock;
 mod config;
+mod device_api;
 mod devices;
 mod duties;
 mod enrolment;
@@ -28,10 +33,12 @@ mod links;
 mod live_link;
 mod local_api;
 mod offline;
+mod recordings;
 mod recovery;
 mod run;
 mod session_line;
 mod state;
+mod technician;
 
 use crate::config::Config;
 use anyhow::Context;
@@ -80,7 +87,7 @@ enum Command {
     /// People who may sign in.
     #[command(subcommand)]
     User(User),
-    /// Devices: what is configured, what is in the air, pairing, trying.
+    /// Devices: what is configured, what is in the air, pairing, moving, exchanging, trying.
     #[command(subcommand)]
     Devices(devices::Devices),
     /// Checks every chain, hash, signature and receipt; exits 1 naming the first bad entry.
@@ -147,7 +154,7 @@ enum Command {
 pub struct At {
     /// The configuration file.
     #[arg(long, default_value = "agent.toml", env = "LAMPLIGHT_CONFIG")]
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 #[derive(Subcommand)]

@@ -10,8 +10,9 @@ use crate::duties::{self, Duties};
 use crate::event_loop::{EventLoop, Hands, Told};
 use crate::hub_link;
 use crate::local_api::{self, Reach};
+use crate::recordings::Recordings;
 use crate::session_line::{Brought, Line};
-use crate::{STORE, VERSION, lan, links, live_link, recovery};
+use crate::{STORE, VERSION, device_api, lan, links, live_link, recovery};
 use anyhow::Context;
 use axum::Router;
 use edge_core::{Agent, Input, Limits, Settings};
@@ -60,7 +61,8 @@ const LISTENING_WAIT: Duration = Duration::from_secs(5);
 /// Anything that keeps it from starting, named.
 pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
     let started = clock::now();
-    let mut attached = links::attach(&config)?;
+    let profiles = links::profiles(&config)?;
+    let mut attached = links::attach(&config, &profiles)?;
     let directory = DataDir::open_or_create(&config.data, &mut clock::dice)?;
     tracing::warn!(keys = %config.data.join("keys").display(), "the master key is a plain file: whoever takes this disk can open the record; encrypt the disk");
     let mut store = SqliteStore::open(&directory.store_path(STORE), directory.store_key())?;
@@ -87,6 +89,8 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
         seal_every_s: config.seal_every_s,
         seal_waves_every_s: config.seal_waves_every_s,
         devices: attached.iter().map(|a| a.setting.clone()).collect(),
+        profiles,
+        device_commands: config.device_commands.clone(),
         limits: Limits::default(),
     };
     let damage = Arc::new(OnceLock::new());
@@ -130,6 +134,7 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
         telemetry,
         full: Arc::clone(&full),
         listening,
+        recordings: Recordings::new(&config.data),
     };
     let event_loop = EventLoop::new(agent, first, hands, devices);
     let looping = tokio::spawn(event_loop.run(heard, told_queue, hub.view.clone(), stopping.clone()));
@@ -181,7 +186,8 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
     };
     let dead_letters = web::dead_letters::routes(recorder.clone(), duties::retried(told.clone()));
     let reach = Reach { board, told, hub, recorder };
-    let signed_in = local_api::routes(reach).merge(web::conflicts::routes(records)).merge(dead_letters);
+    let devices = device_api::routes(device_api::Reach { asked: reach.clone(), transport: transport.clone(), data: config.data.clone() });
+    let signed_in = local_api::routes(reach).merge(devices).merge(web::conflicts::routes(records)).merge(dead_letters);
     let router = surface.router(Routes { signed_in, own_door: Router::new() });
     let listener = TcpListener::bind(config.bind).await.with_context(|| format!("bind: cannot listen on {}", config.bind))?;
     let http = listener.local_addr()?;

@@ -104,6 +104,8 @@ codes! {
     OXIMETER_STATUS "oximeter-status" None, None, One, "Pulse oximeter device and sensor status", "SpO₂ status", 0..=16_777_215;
     GLUCOSE_STATUS "glucose-status" None, None, One, "Glucose sensor status", "Glucose status", 0..=65_535;
     CGM_STATUS "cgm-status" None, None, One, "Continuous glucose sensor status", "CGM status", 0..=16_777_215;
+    // Which of its users a device of several filed a result under: its own number, never a patient.
+    DEVICE_USER "device-user" None, None, One, "User of the device, by its own number", "Device user", 0..=255;
     ET_CO2 "etco2" Some("19891-1"), Some(151_708), MmHg, "Carbon dioxide [Partial pressure] in Exhaled gas --at end expiration", "etCO₂", 0..=150;
     ET_CO2_EXPIRED "etco2-expired" Some("19891-1"), Some(151_712), MmHg, "Carbon dioxide [Partial pressure] in Exhaled gas --at end expiration", "etCO₂", 0..=150;
     FI_CO2 "fico2" None, Some(151_716), MmHg, "Inspired carbon dioxide", "FiCO₂", 0..=150;

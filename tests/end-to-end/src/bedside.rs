@@ -66,6 +66,7 @@ impl Bedside {
             seal_every_s: 60,
             seal_waves_every_s: 60,
             sync_every_s: 60,
+            device_commands: Vec::new(),
             devices,
             lan: None,
         };

@@ -27,6 +27,9 @@ pub struct AgentConfig {
     pub seal_waves_every_s: u32,
     /// Seconds between sync sessions.
     pub sync_every_s: u32,
+    /// Commands that do more than read a device and may be sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_commands: Vec<String>,
     /// Devices.
     pub devices: Vec<DeviceConfig>,
     /// Other boxes of the clinic.

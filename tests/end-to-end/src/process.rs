@@ -4,9 +4,11 @@ use crate::clock::Stopwatch;
 use crate::paths;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -16,6 +18,8 @@ use tokio::time::timeout;
 const READY_WAIT: Duration = Duration::from_secs(60);
 /// How long a program may take to end when asked to.
 const STOP_WAIT: Duration = Duration::from_secs(20);
+/// Lines of its stdout that are kept.
+const HEARD_MAX: usize = 1000;
 /// Lines of its log shown when something is wrong with it.
 const LAST_LINES: usize = 25;
 
@@ -42,6 +46,7 @@ pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     log: PathBuf,
+    heard: Arc<Mutex<VecDeque<Value>>>,
     /// From the start until it said that it is ready.
     pub ready_after: Duration,
 }
@@ -60,7 +65,17 @@ impl Process {
             Err(_) => return Err(process.blame(&format!("not ready after {} s", READY_WAIT.as_secs())).await),
         };
         process.ready_after = watch.elapsed();
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let heard = Arc::clone(&process.heard);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let Ok(said) = serde_json::from_str(&line) else { continue };
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                if heard.len() >= HEARD_MAX {
+                    heard.pop_front();
+                }
+                heard.push_back(said);
+            }
+        });
         Ok((process, ready))
     }
 
@@ -86,8 +101,14 @@ impl Process {
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let stdout = child.stdout.take().context("a child without stdout")?;
         let stdin = child.stdin.take();
-        let process = Self { name: spec.name, child, stdin, log: spec.log, ready_after: Duration::ZERO };
+        let process = Self { name: spec.name, child, stdin, log: spec.log, heard: Arc::default(), ready_after: Duration::ZERO };
         Ok((process, BufReader::new(stdout).lines()))
+    }
+
+    /// The lines of JSON it has said on its stdout since it was ready, oldest first; the last thousand.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Value> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Its process id, while it runs.

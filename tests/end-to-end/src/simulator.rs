@@ -48,7 +48,7 @@ impl Simulator {
     /// # Errors
     /// It does not come up.
     pub async fn bluetooth(folder: &Path, wearer: Wearer, socket: &Path) -> Result<Self> {
-        Self::start(folder, wearer, "ble", &["--socket".into(), socket.into()]).await
+        Self::bluetooth_with(folder, wearer, socket, &[]).await
     }
 
     /// Bluetooth devices with options of their own (`--devices`, `--passkey`, `--omit`), on a private bus at `socket`.
@@ -115,6 +115,12 @@ impl Simulator {
     /// The simulator has ended.
     pub async fn tell(&mut self, command: &str) -> Result<()> {
         self.process.tell(command).await
+    }
+
+    /// What it has said since it was ready: `{"shows":{"device","passkey"}}`, `{"written":{"device","characteristic","bytes"}}`.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Value> {
+        self.process.heard()
     }
 
     /// The Bluetooth address of one of its devices.

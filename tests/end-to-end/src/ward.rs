@@ -246,6 +246,7 @@ impl Clinic {
             seal_every_s: SEAL_S,
             seal_waves_every_s: SEAL_S,
             sync_every_s: 1,
+            device_commands: Vec::new(),
             devices: devices(port, &bluetooth, any_port),
             lan: None,
         };

@@ -9,10 +9,12 @@ pub mod glucose;
 mod glucose_context;
 pub mod heart_rate;
 pub mod plx;
-mod racp;
+pub(crate) mod racp;
 mod stamp;
 pub mod thermometer;
 pub mod weight;
+
+pub(crate) use stamp::civil;
 
 use driver::float11073::Float;
 use driver::profile::{Profile, Uuid};

@@ -1,4 +1,4 @@
-//! Record Access Control Point (2A52): asks a device for the records it has stored. Only ever reports: deleting is not spoken.
+//! Record Access Control Point (2A52): asks a device for the records it has stored. Only ever reports: it deletes nothing by itself.
 //!
 //! ```text
 //! connected ── 500 ms ──▶ all | since the newest heard ──▶ records … ──▶ success
@@ -9,7 +9,9 @@ use driver::{Channel, DecodeError, Out};
 use record::time::Monotonic;
 
 /// Where requests go and answers come from.
-pub(super) const CONTROL_POINT: Channel = Channel::assigned(0x2A52);
+pub(crate) const CONTROL_POINT: Channel = Channel::assigned(0x2A52);
+/// Deletes every record. Sent on a person's order alone (`crate::commands`).
+pub(crate) const ERASE_ALL: [u8; 2] = [0x02, ALL];
 
 /// Between subscribing and the first request: some meters refuse it sooner.
 const SETTLE_US: u64 = 500_000;

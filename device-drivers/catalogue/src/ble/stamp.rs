@@ -43,6 +43,17 @@ impl DateTime {
     }
 }
 
+/// A moment as a Date Time, and its day of the week, Monday being 1; `None` outside the years a device can hold.
+pub(crate) fn civil(wall: Timestamp) -> Option<([u8; 7], u8)> {
+    let at = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(wall.0).ok()?);
+    let year = u16::try_from(at.year()).ok().filter(|year| (1582..=9999).contains(year))?;
+    let [y0, y1] = year.to_le_bytes();
+    let [month, day, hour, minute, second] =
+        [at.month(), at.day(), at.hour(), at.minute(), at.second()].map(|part| u8::try_from(part).unwrap_or(0));
+    let weekday = u8::try_from(at.weekday().to_monday_one_offset()).unwrap_or(0);
+    Some(([y0, y1, month, day, hour, minute, second], weekday))
+}
+
 /// A number for a record that its device does not number: the same for the same bytes (FNV-1a).
 pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
     parts.iter().fold(0xCBF2_9CE4_8422_2325, |hash, part| {

@@ -3,7 +3,7 @@
 //!
 //! A packet is a type byte below 80, a byte of high bits, and up to seven data bytes, all with bit 7 set; the high byte
 //! holds the data bytes' own bit 7. The device streams while it is asked to and hears a sign of life every 5 s.
-//! Deleting memory, setting the clock and reading storage are never asked for.
+//! Memory is deleted on a person's order alone; setting the clock and reading storage are never asked for.
 
 use crate::stream::{Gather, Pace, reading};
 use crate::{Link, ProtocolRow, as_is};
@@ -37,6 +37,9 @@ const HIGH: u8 = 1 << 7;
 const START: u8 = 0xA1;
 const ALIVE: u8 = 0xAF;
 const ALIVE_EVERY_US: u64 = 4_000_000;
+
+/// Deletes every segment of every user. Sent on a person's order alone (`crate::commands`).
+pub(crate) const ERASE_ALL: [u8; 9] = [0x7D, HIGH | 0b101, 0xAE | HIGH, HIGH, 0xFF | HIGH, HIGH, HIGH, HIGH, HIGH];
 
 /// A command without arguments. Its code's bit 7 travels in the high byte.
 const fn command(code: u8) -> [u8; 9] {

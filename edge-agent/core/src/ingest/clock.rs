@@ -24,11 +24,50 @@ pub(super) fn measured(clock: Clock, claim: Option<Timestamp>, offset_us: Option
     (corrected.min(arrived), true)
 }
 
-/// Device clock minus ours, µs, from what the clock said on arrival; `None` where its zone is unknown.
-pub(super) fn offset_us(profile: &Profile, said: Timestamp, arrived: Timestamp) -> Option<i64> {
-    let moment = if profile.clock == Clock::Stated { Some(said) } else { profile.moment(said) };
-    moment.map(|moment| moment.micros_since(arrived))
+/// What a device's clock is worth, as measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Measured {
+    /// It minus ours, µs; its zone is in it where that is unknown.
+    pub offset_us: i64,
+    /// Whether its zone is known, so that the offset corrects its stamps.
+    pub zone_known: bool,
 }
+
+/// Device clock minus ours, from what the clock said on arrival.
+pub(super) fn measure(profile: &Profile, said: Timestamp, arrived: Timestamp) -> Measured {
+    let moment = if profile.clock == Clock::Stated { Some(said) } else { profile.moment(said) };
+    Measured { offset_us: moment.unwrap_or(said).micros_since(arrived), zone_known: moment.is_some() }
+}
+
+impl Measured {
+    /// The offset that corrects what the device stamps.
+    pub const fn correction(self) -> Option<i64> {
+        if self.zone_known { Some(self.offset_us) } else { None }
+    }
+
+    /// What is wrong with the clock, in words; `None` while it is right to the minute.
+    pub fn note(self) -> Option<String> {
+        let minutes = |us: i64| us.unsigned_abs().div_ceil(60_000_000);
+        match self.offset_us {
+            us if !self.zone_known => {
+                // Zones differ by quarters of an hour: what is left over is the clock's own error.
+                let off = us.saturating_add(QUARTER_US / 2).rem_euclid(QUARTER_US) - QUARTER_US / 2;
+                let error = if off.abs() < RIGHT_US { String::new() } else { format!(" and is some {} min off", minutes(off)) };
+                Some(format!("its clock names no zone{error}: add utc_offset_min to its profile, else its own times are not used"))
+            }
+            us if us.unsigned_abs() < RIGHT_US.unsigned_abs() => None,
+            us if us > 0 => Some(format!("its clock is some {} min ahead: set it", minutes(us))),
+            us => Some(format!("its clock is some {} min behind: set it", minutes(us))),
+        }
+    }
+}
+
+/// Zones differ by this.
+const QUARTER_US: i64 = 900_000_000;
+/// A clock this close is right.
+const RIGHT_US: i64 = 60_000_000;
+/// What is said of a clock that was never set.
+pub(crate) const UNSET: &str = "its clock was never set: set it, else its own times are not used";
 
 #[cfg(test)]
 mod tests {
@@ -67,10 +106,28 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_says_what_is_wrong_with_it_and_one_without_a_zone_corrects_nothing() {
+        let arrived = at("2026-11-22T10:00:00Z");
+        let note = |said: &str, clock, utc_offset_min| {
+            let profile = Profile { clock, utc_offset_min, ..Profile::bare("ble.blood-pressure") };
+            let measured = measure(&profile, at(said), arrived);
+            (measured.correction(), measured.note().unwrap_or_default())
+        };
+        assert_eq!(note("2026-11-22T10:00:30Z", Clock::Stated, None), (Some(30_000_000), String::new()));
+        assert_eq!(note("2026-11-22T12:10:00Z", Clock::Local, Some(120)).0, Some(600_000_000));
+        assert!(note("2026-11-22T12:10:00Z", Clock::Local, Some(120)).1.contains("10 min ahead"));
+        assert!(note("2026-11-22T09:00:00Z", Clock::Utc, None).1.contains("60 min behind"));
+        let (correction, words) = note("2026-11-22T15:30:20Z", Clock::Local, None);
+        assert!(correction.is_none() && words.contains("utc_offset_min") && !words.contains("min off"), "{words}");
+        assert!(note("2026-11-22T15:35:00Z", Clock::Local, None).1.contains("5 min off"));
+    }
+
+    #[test]
     fn no_clock_reading_overflows() {
         for claim in [i64::MIN, i64::MAX] {
             for offset in [None, Some(i64::MIN), Some(i64::MAX)] {
                 let _ = measured(Clock::Utc, Some(Timestamp(claim)), offset, Timestamp(i64::MIN));
+                let _ = Measured { offset_us: claim, zone_known: offset.is_some() }.note();
             }
         }
     }

@@ -6,6 +6,7 @@
 mod clock;
 mod repeats;
 
+pub(crate) use clock::{Measured, UNSET};
 pub(crate) use repeats::Repeats;
 
 use crate::effects::Note;
@@ -13,10 +14,13 @@ use crate::input::LinkId;
 use crate::plausible::checked;
 use crate::settings::DeviceSetting;
 use driver::{About, Channel, Driver, Fault, In, Out};
+use record::code::Code;
+use record::decimal::Decimal;
 use record::id::{BedId, DeviceId, RunId};
 use record::observation::{Quality, Reading};
 use record::series::{Boot, Frame, Numeric};
 use record::time::{Monotonic, Now, Timestamp};
+use record::unit::Unit;
 use std::collections::BTreeMap;
 
 /// Links held at once.
@@ -55,7 +59,7 @@ pub(crate) struct Arrival {
     pub acknowledge: Vec<(Boot, Channel, Vec<u8>)>,
     pub about: Vec<About>,
     pub faults: Vec<Fault>,
-    pub offset_us: Option<i64>,
+    pub clock: Option<Measured>,
     pub notes: Vec<Note>,
     /// Bytes came and were not read because there is no room for what they say.
     pub refused: bool,
@@ -120,6 +124,23 @@ impl Links {
         }
     }
 
+    /// The link over which a device is heard, if one is up.
+    pub fn of(&self, device: &DeviceId) -> Option<LinkId> {
+        self.by_id.iter().find(|(_, l)| l.setting.id == *device).map(|(id, _)| *id)
+    }
+
+    /// A device is not read any more: nothing of it is remembered.
+    pub fn forget(&mut self, device: &DeviceId) {
+        self.by_id.retain(|_, l| l.setting.id != *device);
+        self.idle.remove(device);
+        self.repeats.remove(device);
+    }
+
+    /// A device's clock was set: what was measured of it before no longer holds.
+    pub fn clock_was_set(&mut self, device: &DeviceId) {
+        self.by_id.values_mut().filter(|l| l.setting.id == *device).for_each(|l| l.offset_us = None);
+    }
+
     /// Gives a link's driver one input; `full` refuses bytes, `bed` says for which bed the device read at a moment.
     pub fn hear(&mut self, link: LinkId, now: Now, input: In<'_>, full: bool, bed: impl FnMut(&Frame) -> Option<BedId>) -> Arrival {
         let Some(held) = self.by_id.get_mut(&link) else { return Arrival::default() };
@@ -157,6 +178,7 @@ impl Link {
         let mut arrival = Arrival::default();
         let mut clock_unusable = false;
         let mut unkept = false;
+        let mut user = None;
         let mut outs = Vec::new();
         if matches!(input, In::Bytes(..)) && std::mem::take(&mut self.deaf) {
             outs = self.driver.handle(now.mono, In::Connected);
@@ -164,14 +186,21 @@ impl Link {
         outs.extend(self.driver.handle(now.mono, input));
         for out in outs {
             match out {
-                Out::Reading(reading) => {
+                Out::Reading(mut reading) => {
+                    if self.setting.replayed {
+                        reading.quality = Quality::Demo;
+                    }
                     if repeats.is_new(&reading) {
                         let (measured, usable) = clock::measured(self.setting.profile.clock, reading.device_time, self.offset_us, now.wall);
                         clock_unusable |= !usable;
-                        self.frame_for(&mut arrival.frames, now, &reading, measured).numerics.push(checked(Numeric::from(reading)));
+                        let frame = self.frame_for(&mut arrival.frames, now, &reading, measured);
+                        // Whom the device takes it for stands beside the reading; who lies in the bed is not read from it.
+                        let person = user.take().map(|index| person(index, reading.quality));
+                        frame.numerics.extend(person.into_iter().chain([checked(Numeric::from(reading))]));
                     }
                 }
-                Out::Wave(block) => {
+                Out::Wave(mut block) => {
+                    block.demo |= self.setting.replayed;
                     let demo = block.demo;
                     self.wave_frame(&mut arrival.frames, now, demo).waves.push(block);
                 }
@@ -180,9 +209,11 @@ impl Link {
                 Out::Acknowledge(channel, bytes) => arrival.acknowledge.push((self.boot, channel, bytes)),
                 Out::WakeAt(at) => self.wake_at = Some(at),
                 Out::About(About::Clock(said)) => {
-                    self.offset_us = clock::offset_us(&self.setting.profile, said, now.wall);
-                    arrival.offset_us = self.offset_us;
+                    let measured = clock::measure(&self.setting.profile, said, now.wall);
+                    self.offset_us = measured.correction();
+                    arrival.clock = Some(measured);
                 }
+                Out::About(About::User(index)) => user = Some(index),
                 Out::About(about) => arrival.about.push(about),
                 // A device's own alarms are read, not yet kept: the agent raises its own.
                 Out::Alarm(_) => {}
@@ -249,6 +280,11 @@ impl Link {
 /// Whether a frame holds demonstration data; `None` while it is empty.
 fn is_demo(frame: &Frame) -> Option<bool> {
     frame.numerics.first().map(|n| n.quality == Quality::Demo).or_else(|| frame.waves.first().map(|w| w.demo))
+}
+
+/// The person of a device of several, by the device's own number.
+fn person(index: u8, quality: Quality) -> Numeric {
+    Numeric { code: Code::DEVICE_USER, value: Ok(Decimal::whole(index.into())), unit: Unit::One, quality }
 }
 
 fn boot(run: RunId, session: u32) -> Boot {

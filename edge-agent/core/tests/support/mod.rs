@@ -72,7 +72,8 @@ pub fn profile(name: &str) -> Profile {
 }
 
 pub fn device(id: &str, profile_name: &str, bed: Option<&str>) -> DeviceSetting {
-    DeviceSetting { id: id.parse().expect(id), name: id.to_owned(), profile: profile(profile_name), bed: bed.map(|b| b.parse().expect(b)) }
+    let bed = bed.map(|b| b.parse().expect(b));
+    DeviceSetting { id: id.parse().expect(id), name: id.to_owned(), profile: profile(profile_name), bed, by: None, replayed: false }
 }
 
 pub fn settings(devices: Vec<DeviceSetting>) -> Settings {
@@ -85,6 +86,8 @@ pub fn settings(devices: Vec<DeviceSetting>) -> Settings {
         seal_every_s: 60,
         seal_waves_every_s: 10,
         devices,
+        profiles: catalogue::profiles().expect("profiles"),
+        device_commands: BTreeSet::new(),
         limits: Limits::default(),
     }
 }

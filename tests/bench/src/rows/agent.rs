@@ -126,6 +126,7 @@ fn agent(folder: &Path, beds: Vec<String>, devices: Vec<DeviceConfig>) -> Agent 
         seal_every_s: 3600,
         seal_waves_every_s: 60,
         sync_every_s: 10,
+        device_commands: Vec::new(),
         devices,
         lan: None,
     };

@@ -16,6 +16,7 @@ mod fhir;
 mod hub_away;
 mod multicast;
 mod neighbours;
+mod pairing;
 mod postgres;
 mod reading;
 mod registration;
