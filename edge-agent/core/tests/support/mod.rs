@@ -414,6 +414,7 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
+        configuration: Default::default(),
     }
 }
 
