@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_line;
 mod bundles;
 mod clone;
+mod configuration;
 mod crash;
 mod damage;
 mod demonstration;
