@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use record::code::Code;
 use record::laboratory::LabKind;
 use record::time::Monotonic;
-use simulators::physiology::Vitals;
+use simulators::ble::peripheral::{Kind, Peripheral};
+use simulators::physiology::{Course, Patient, Vitals};
+use simulators::table::Table;
 use simulators::wire::{self, Device, PROTOCOLS};
 
 /// A device and its driver, with nothing but time between them.
@@ -73,7 +75,7 @@ fn oximeters() -> impl Iterator<Item = &'static str> {
 }
 
 fn patient(heart_rate: f64, spo2: f64) -> Vitals {
-    Vitals { heart_rate, spo2, respiration: 16.0, temperature: 36.8, systolic: 122.0, diastolic: 78.0 }
+    Vitals { heart_rate, spo2, respiration: 16.0, temperature: 36.8, systolic: 122.0, diastolic: 78.0, glucose: 104.0, weight: 72.25 }
 }
 
 proptest! {
@@ -188,4 +190,84 @@ fn a_frame_damaged_on_the_way_is_sent_again_and_nothing_is_charted_twice() {
     }
     assert_eq!(ward.out.iter().filter(|o| matches!(o, Out::Laboratory(_))).count(), 1);
     assert_eq!(ward.out.iter().filter(|o| matches!(o, Out::Fault(_))).count(), 1);
+}
+
+/// Notifications of a simulated Bluetooth device, read by its driver.
+fn heard(kind: Kind, seconds: u32, vitals: &Vitals, sensor_on: bool) -> Vec<Out> {
+    let row = catalogue::protocol(kind.protocol()).expect("protocol");
+    let mut driver = (row.make)(&Profile::bare(kind.protocol()));
+    let mut device = Peripheral::on_a_table(kind);
+    device.sensor_on = sensor_on;
+    driver.handle(Monotonic(0), In::Connected);
+    if let Some(start) = device.session_start() {
+        driver.handle(Monotonic(0), In::Bytes(Channel::assigned(0x2AAA), &start));
+    }
+    let mut out = Vec::new();
+    for second in 1..=seconds {
+        let said = device.measurement(vitals).into_iter().chain(device.replay()).collect::<Vec<_>>();
+        for value in said {
+            out.extend(driver.handle(Monotonic(u64::from(second) * 1_000_000), In::Bytes(row.channel, &value)));
+        }
+    }
+    // What only answers is asked for everything.
+    device.link.requests.lock().expect("lock").push(vec![1, 1]);
+    let records = device.answers().into_iter().flat_map(|(records, _)| records).filter(|_| kind == Kind::GlucoseMeter);
+    for record in records {
+        out.extend(driver.handle(Monotonic(u64::from(seconds) * 1_000_000), In::Bytes(row.channel, &record)));
+    }
+    out
+}
+
+#[test]
+fn every_bluetooth_device_is_read_as_it_was_shown_and_without_its_sensor_as_nothing() {
+    let vitals = patient(72.0, 97.0);
+    for (kind, code, want) in [
+        (Kind::HeartRate, Code::HEART_RATE, "72"),
+        (Kind::Oximeter, Code::SPO2, "97"),
+        (Kind::SpotOximeter, Code::SPO2, "97"),
+        (Kind::BloodPressure, Code::NIBP_SYSTOLIC, "122"),
+        (Kind::Thermometer, Code::TEMPERATURE_EAR, "36.8"),
+        (Kind::Scale, Code::WEIGHT, "72.250"),
+        (Kind::GlucoseMeter, Code::GLUCOSE_CAPILLARY, "104"),
+        (Kind::GlucoseSensor, Code::GLUCOSE_INTERSTITIAL, "104"),
+        (Kind::BodyScale, Code::WEIGHT, "72.250"),
+    ] {
+        let readings = |out: Vec<Out>| {
+            assert!(!out.iter().any(|o| matches!(o, Out::Fault(_))), "{kind:?}: {out:?}");
+            let of = |o| if let Out::Reading(reading) = o { Some(reading) } else { None };
+            out.into_iter().filter_map(of).filter(|reading| reading.code == code).collect::<Vec<_>>()
+        };
+        let on = readings(heard(kind, 70, &vitals, true));
+        assert!(!on.is_empty(), "{kind:?} says nothing of {}", code.key());
+        assert!(on.iter().all(|r| r.value.as_ref().is_ok_and(|v| v.to_string() == want)), "{kind:?}: {on:?}");
+        if matches!(kind, Kind::Scale | Kind::BodyScale | Kind::GlucoseMeter) {
+            continue;
+        }
+        let off = readings(heard(kind, 70, &vitals, false));
+        assert!(off.iter().all(|r| r.value.is_err()), "{kind:?}: {off:?}");
+    }
+}
+
+#[test]
+fn every_protocol_of_the_catalogue_is_spoken_here() {
+    let bluetooth = Kind::ALL.map(Kind::protocol);
+    let spoken = |id: &&str| bluetooth.contains(id) || PROTOCOLS.contains(id) || matches!(*id, "ge.dri" | "hl7.oru");
+    let silent: Vec<&str> = catalogue::PROTOCOLS.iter().map(|row| row.id).filter(|id| !spoken(id)).collect();
+    assert_eq!(silent, Vec::<&str>::new());
+}
+
+#[test]
+fn a_recorded_table_comes_through_every_wire_as_it_was_recorded() {
+    let table = Table::parse("time,8889-8,59408-5,9279-1\n0,71,96,14\n20,133,84,28\n").expect("table");
+    for protocol in oximeters() {
+        let mut patient = Patient::new(1, Course::Stable).playing(table.clone(), 1.0);
+        let mut ward = Ward::new(protocol, &Profile::bare(protocol));
+        let mut seen = Vec::new();
+        for _ in 0..30 {
+            ward.seconds(1, &patient.advance(1.0), true);
+            seen.push((ward.last(Code::SPO2), ward.last(Code::PULSE_RATE)));
+        }
+        let both = |spo2: &str, pulse: &str| (Some(spo2.to_owned()), Some(pulse.to_owned()));
+        assert!(seen.contains(&both("96", "71")) && seen.last() == Some(&both("84", "133")), "{protocol}: {seen:?}");
+    }
 }

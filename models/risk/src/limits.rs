@@ -138,7 +138,7 @@ pub struct Ages {
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What it is about: the ways of measuring one thing, best first. Keys or LOINC codes; all of one unit.
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::codes"))]
     pub codes: Vec<Code>,
     /// Below this somebody is called. A decimal as text, in the code's own unit.
     #[serde(default, deserialize_with = "decimal")]
@@ -150,23 +150,12 @@ pub struct Limit {
     pub high: Option<Decimal>,
     /// Seconds that a streamed value must stay beyond before somebody is called, 0–300. What is measured once calls at once.
     #[serde(default = "hold_s")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 300)))]
     pub hold_s: u16,
     /// How urgently.
     #[serde(default = "medium")]
-    #[cfg_attr(feature = "schema", schemars(with = "Urgency"))]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Urgency"))]
     pub priority: Priority,
-}
-
-/// How urgently somebody is called, as the schema names it.
-#[cfg(feature = "schema")]
-#[derive(schemars::JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "stands for Priority in the schema")]
-enum Urgency {
-    /// Prompt response.
-    Medium,
-    /// Immediate response.
-    High,
 }
 
 /// How a device model is asked. Counts from its next connection on.
@@ -176,10 +165,11 @@ enum Urgency {
 pub struct Sampling {
     /// Seconds between numerics, 1–600.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600)))]
     pub interval_s: Option<u16>,
     /// Waves to ask for.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::codes"))]
     pub waves: Option<Vec<Code>>,
 }
 
@@ -526,4 +516,41 @@ pub fn rules(set: &LimitSet) -> String {
 #[must_use]
 pub fn rules_hash(set: &LimitSet) -> String {
     hex::encode(ring::digest::digest(&ring::digest::SHA256, rules(set).as_bytes()))
+}
+
+/// JSON Schemas of what people write, for editors.
+#[cfg(feature = "schema")]
+pub mod schema {
+    use super::{Bundle, LimitFile};
+    use record::code::CODES;
+    use schemars::{Schema, SchemaGenerator, json_schema};
+
+    /// `firmware-configs/schema/limits.json` and `bundle.json`, by name.
+    #[must_use]
+    pub fn texts() -> [(&'static str, String); 2] {
+        let written = |mut schema: Schema, title: &str| {
+            schema.insert("title".to_owned(), title.into());
+            // A schema is plain data: it cannot fail to be written.
+            serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+        };
+        let limits = written(schemars::schema_for!(LimitFile), "Alarm limits as shipped");
+        [("limits.json", limits), ("bundle.json", written(schemars::schema_for!(Bundle), "What a hub rolls out to its sites"))]
+    }
+
+    pub(super) fn codes(_: &mut SchemaGenerator) -> Schema {
+        let keys: Vec<&str> = CODES.iter().map(|row| row.key).collect();
+        let code = json_schema!({"anyOf": [{"enum": keys}, {"type": "string", "pattern": "^(mdc:[0-9]+|[0-9]{1,7}-[0-9])$"}]});
+        json_schema!({"type": "array", "items": code})
+    }
+
+    /// How urgently somebody is called: stands for [`super::Priority`].
+    #[derive(schemars::JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    pub(super) enum Urgency {
+        /// Prompt response.
+        Medium,
+        /// Immediate response.
+        High,
+    }
 }

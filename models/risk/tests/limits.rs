@@ -165,3 +165,18 @@ fn a_bundle_for_a_newer_program_says_so_whatever_else_it_holds() {
     let newer = BUNDLE.replacen("requires = 1", "requires = 2\nworld = { of = \"tomorrow\" }", 1);
     assert_eq!(Bundle::parse(&newer), Err(LimitsError::Newer { needs: 2, understands: 1 }));
 }
+
+#[test]
+fn the_schemas_that_editors_use_are_those_kept() {
+    for (name, text) in risk::limits::schema::texts() {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware-configs/schema").join(name);
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), text, "{name}: run `cargo xtask codegen` and check it in");
+    }
+}
+
+#[test]
+fn the_example_that_is_shown_can_be_used() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware-configs/bundles/example.toml");
+    let bundle = Bundle::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(bundle.sampling_of("hillside", "ge-b40-dri").and_then(|sampling| sampling.interval_s), Some(5));
+}

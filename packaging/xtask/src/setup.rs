@@ -57,8 +57,8 @@ const PEERS: [Package; 4] = [
     package("flac", For::Bench, "packs the same waves"),
     package("python3-venv", For::Bench, "runs DuckDB and Parquet"),
 ];
-/// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet.
-const PYTHON_PEERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
+/// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet, sdc11073 sends the same reports.
+const PYTHON_PEERS: [&str; 3] = ["duckdb==2.0.0", "pyarrow==26.0.1", "sdc11073==3.0.0"];
 /// npm: replicates the same documents.
 const NODE_PEERS: [&str; 2] = ["pouchdb@9.0.0", "pouchdb-server@4.2.0"];
 

@@ -1,12 +1,14 @@
 //! One file for each piece of work. To add one: a file with a `run`, and a line in [`WORKS`].
 
 mod agent;
+mod agent_hundred;
 mod backfill;
 mod decode_ble;
 mod decode_streams;
 mod disk_numerics;
 mod disk_real;
 mod ingest;
+mod live;
 mod query;
 mod sync_documents;
 mod sync_quiet;
@@ -69,6 +71,8 @@ pub const WORKS: &[Work] = &[
     Work { name: "decode-streams", run: decode_streams::run },
     Work { name: "decode-ble", run: decode_ble::run },
     Work { name: "agent", run: agent::run },
+    Work { name: "agent-100-beds", run: agent_hundred::run },
+    Work { name: "live", run: live::run },
 ];
 
 impl Work {

@@ -46,8 +46,8 @@ async fn goes_by(ward: &Ward, operator: &Client, name: &str) -> Result<Value> {
         Ok((last["state"] == "applied" && last["running"]["name"] == name && last["wanted"]["name"] == name).then(|| last.clone()))
     })
     .await;
-    let log = end_to_end::process::last_lines(ward.clinics[0].agent.log());
-    Ok(came.with_context(|| format!("last seen: {last}"))?.0).with_context(|| log)
+    let log = || end_to_end::process::last_lines(ward.clinics[0].agent.log());
+    Ok(came.with_context(|| format!("last seen: {last}")).with_context(log)?.0)
 }
 
 async fn called(nurse: &Client, words: &str) -> Result<()> {
