@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use driver::profile::Profile;
-use driver::{Channel, Driver, In, Out};
+use driver::{About, Channel, Driver, In, Out};
 use proptest::prelude::*;
 use record::code::Code;
 use record::laboratory::LabKind;
 use record::time::Monotonic;
 use simulators::ble::peripheral::{Kind, Peripheral};
+use simulators::control::Command;
+use simulators::faults::Faults;
 use simulators::physiology::{Course, Patient, Vitals};
 use simulators::table::Table;
 use simulators::wire::{self, Device, PROTOCOLS};
@@ -270,4 +272,105 @@ fn a_recorded_table_comes_through_every_wire_as_it_was_recorded() {
         let both = |spo2: &str, pulse: &str| (Some(spo2.to_owned()), Some(pulse.to_owned()));
         assert!(seen.contains(&both("96", "71")) && seen.last() == Some(&both("84", "133")), "{protocol}: {seen:?}");
     }
+}
+
+/// A device whose messages something happens to on their way.
+struct BadLine {
+    ward: Ward,
+    faults: Faults,
+    noise: Patient,
+}
+
+impl BadLine {
+    fn new(protocol: &str) -> Self {
+        let ward = Ward::new(protocol, &Profile::bare(protocol));
+        Self { ward, faults: Faults::default(), noise: Patient::new(5, Course::Stable) }
+    }
+
+    fn seconds(&mut self, count: u32, vitals: &Vitals) {
+        for _ in 0..count {
+            self.ward.now += 1_000_000;
+            while self.ward.wake.is_some_and(|at| at <= self.ward.now) {
+                self.ward.wake = None;
+                self.ward.handle(In::Wake);
+            }
+            for message in self.ward.device.second(vitals, true) {
+                if let Some(message) = self.faults.mangle(message) {
+                    self.ward.handle(In::Bytes(Channel::Stream, &message));
+                }
+            }
+        }
+    }
+
+    fn does(&mut self, fault: &str, vitals: &Vitals) {
+        match fault {
+            "garbage" => {
+                let noise = self.noise.noise(64);
+                self.ward.handle(In::Bytes(Channel::Stream, &noise));
+            }
+            "again" => {
+                let said = self.ward.device.second(vitals, true);
+                for message in said.iter().chain(&said) {
+                    self.ward.handle(In::Bytes(Channel::Stream, message));
+                }
+            }
+            "flap" => {
+                for _ in 0..20 {
+                    self.ward.device.hang_up();
+                    self.ward.handle(In::Disconnected);
+                    self.ward.handle(In::Connected);
+                }
+            }
+            command => {
+                self.faults.hear(&Command::parse(command).expect("a command"), "");
+                self.seconds(1, vitals);
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_on_a_wire_the_numbers_are_right_again_soon_after() {
+    for protocol in oximeters() {
+        for fault in ["lose", "corrupt", "truncate", "garbage", "again", "flap"] {
+            let mut line = BadLine::new(protocol);
+            line.seconds(8, &patient(72.0, 97.0));
+            line.does(fault, &patient(72.0, 97.0));
+            // A datagram monitor that lost its host's keep-alive associates anew.
+            line.seconds(15, &patient(81.0, 95.0));
+            line.ward.out.clear();
+            line.seconds(6, &patient(81.0, 95.0));
+            let last = (line.ward.last(Code::SPO2), line.ward.last(Code::PULSE_RATE));
+            assert_eq!(last, (Some("95".to_owned()), Some("81".to_owned())), "{protocol} after {fault}");
+            assert!(!line.ward.out.iter().any(|o| matches!(o, Out::Fault(_))), "{protocol} is still confused after {fault}");
+        }
+    }
+}
+
+#[test]
+fn a_cuff_result_that_is_repeated_each_second_is_charted_once() {
+    for protocol in ["mindray.231", "philips.intellivue", "philips.intellivue-serial"] {
+        let mut line = BadLine::new(protocol);
+        line.seconds(20, &patient(72.0, 97.0));
+        line.does("again", &patient(72.0, 97.0));
+        let cuffs = line.ward.out.iter().filter(|o| matches!(o, Out::Reading(r) if r.code == Code::NIBP_SYSTOLIC)).count();
+        assert!((1..=3).contains(&cuffs), "{protocol}: {cuffs}");
+    }
+}
+
+#[test]
+fn a_stepped_clock_of_a_device_is_what_its_stamps_say() {
+    let stamps = |line: &mut BadLine| {
+        line.ward.out.clear();
+        line.seconds(3, &patient(72.0, 97.0));
+        line.ward.out.iter().rev().find_map(|o| if let Out::About(About::Clock(at)) = o { Some(at.millis()) } else { None })
+    };
+    let mut line = BadLine::new("masimo.ascii");
+    let before = stamps(&mut line).expect("its clock");
+    simulators::clock::step(3600);
+    line.ward.handle(In::Disconnected);
+    line.ward.handle(In::Connected);
+    let after = stamps(&mut line).expect("its clock");
+    simulators::clock::step(-3600);
+    assert!((3_590_000..3_620_000).contains(&(after - before)), "{before} {after}");
 }

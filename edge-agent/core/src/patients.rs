@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(born("2010-11-22").age_years(at("2026-11-22T00:00:00Z")), Some(16));
         assert_eq!(born("2010").age_years(at("2026-01-01T00:00:00Z")), Some(16));
         assert_eq!(born("2030-01-01").age_years(at("2026-01-01T00:00:00Z")), None);
-        let months = |born_on, on: &str| born(born_on).age_months(at(on));
+        let months = |born_on, on: &'static str| born(born_on).age_months(at(on));
         assert_eq!((months("2026-08-22", "2026-11-21T23:59:59Z"), months("2026-08-22", "2026-11-22T00:00:00Z")), (Some(2), Some(3)));
         assert_eq!((months("2024", "2026-01-01T00:00:00Z"), months("2030-01-01", "2026-01-01T00:00:00Z")), (Some(24), None));
         assert_eq!(born("long ago").age_years(at("2026-01-01T00:00:00Z")), None);

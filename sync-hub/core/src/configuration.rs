@@ -135,7 +135,7 @@ mod tests {
     fn rolling_back_twice_goes_forth_again_and_the_first_goes_back_to_what_was_shipped() {
         let mut standing = Standing::default();
         assert_eq!(before("a", &standing), None);
-        let mut put = |standing: &mut Standing, rollout: Rollout| {
+        let put = |standing: &mut Standing, rollout: Rollout| {
             let at = Hlc { trusted: true, wall_ms: standing.rollouts.len() as u64, counter: 0 };
             standing.rollouts.insert(0, (at, rollout));
         };
