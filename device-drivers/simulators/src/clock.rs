@@ -11,7 +11,8 @@ static STEPPED_MS: AtomicI64 = AtomicI64::new(0);
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "a program reads the clock in this one file")]
 pub fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     now.saturating_add(STEPPED_MS.load(Relaxed))
 }
 

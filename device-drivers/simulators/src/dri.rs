@@ -139,10 +139,11 @@ impl Monitor {
                 frames.extend(self.page());
             }
         }
-        let waves: Vec<(u8, &[i16])> = [(record::ECG1, ecg.as_slice()), (record::PLETH, pleth.as_slice()), (record::RESPIRATION, respiration.as_slice())]
-            .into_iter()
-            .filter(|(kind, _)| self.asked.waves.contains(kind))
-            .collect();
+        let waves: Vec<(u8, &[i16])> =
+            [(record::ECG1, ecg.as_slice()), (record::PLETH, pleth.as_slice()), (record::RESPIRATION, respiration.as_slice())]
+                .into_iter()
+                .filter(|(kind, _)| self.asked.waves.contains(kind))
+                .collect();
         if !waves.is_empty() {
             frames.extend(frame::seal(&record::waves(self.next_number(), clock::now_ms(), &waves)));
         }

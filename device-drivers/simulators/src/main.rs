@@ -84,7 +84,8 @@ impl Play {
             "ge.dri" => Device::Dri(dri::Options { link: link.context("ge.dri needs --link PATH")? }),
             "hl7.oru" => Device::Mllp(mllp::Options::to(&connect.context("hl7.oru needs --connect HOST:PORT")?)?),
             ble if ble.starts_with("ble.") => Device::Ble(ble::Options::of(ble, socket)?),
-            _ => Device::Wire(wire::Options { protocol, link, listen }),
+            known if wire::PROTOCOLS.contains(&known) => Device::Wire(wire::Options { protocol, link, listen }),
+            _ => bail!("--protocol: {protocol:?} is not one of ge.dri, hl7.oru, ble.* or {}", wire::PROTOCOLS.join(", ")),
         })
     }
 }

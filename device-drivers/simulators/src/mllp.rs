@@ -86,7 +86,15 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
         .as_ref()
         .map(|path| File::options().create(true).append(true).open(path).with_context(|| format!("cannot open {}", path.display())))
         .transpose()?;
-    let shared = Shared { kept: Default::default(), more: Notify::new(), plugged: watch::Sender::new(true), garbage: Default::default(), faults: Default::default(), again: Default::default(), last: Default::default() };
+    let shared = Shared {
+        kept: Default::default(),
+        more: Notify::new(),
+        plugged: watch::Sender::new(true),
+        garbage: Default::default(),
+        faults: Default::default(),
+        again: Default::default(),
+        last: Default::default(),
+    };
     say(&json!({"ready": {"protocol": "hl7.oru", "connect": options.connect}}));
     let mut monitor = Monitor::new(seed, clock::now_ms(), &options);
     let measure = async {

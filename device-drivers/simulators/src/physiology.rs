@@ -82,16 +82,8 @@ pub enum Vital {
 
 impl Vital {
     /// Every one.
-    pub const ALL: [Self; 8] = [
-        Self::HeartRate,
-        Self::Spo2,
-        Self::Respiration,
-        Self::Temperature,
-        Self::Systolic,
-        Self::Diastolic,
-        Self::Glucose,
-        Self::Weight,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::HeartRate, Self::Spo2, Self::Respiration, Self::Temperature, Self::Systolic, Self::Diastolic, Self::Glucose, Self::Weight];
 }
 
 const ILL: Vitals = Vitals {
@@ -140,16 +132,8 @@ const RECOVERY: &[Step] = &[
     (1.0, [0.0; 6]),
 ];
 /// One standard deviation of the wandering.
-const WANDER: Vitals = Vitals {
-    heart_rate: 1.2,
-    spo2: 0.3,
-    respiration: 0.4,
-    temperature: 0.03,
-    systolic: 2.0,
-    diastolic: 1.5,
-    glucose: 2.0,
-    weight: 0.0,
-};
+const WANDER: Vitals =
+    Vitals { heart_rate: 1.2, spo2: 0.3, respiration: 0.4, temperature: 0.03, systolic: 2.0, diastolic: 1.5, glucose: 2.0, weight: 0.0 };
 
 impl Vitals {
     fn zip(self, other: Self, mut f: impl FnMut(f64, f64) -> f64) -> Self {
@@ -235,7 +219,18 @@ impl Patient {
             Course::Recovery => well.plus(at(RECOVERY, 0.0)),
             _ => well,
         };
-        Self { dice, well, from, course, course_s: 0.0, wander: WANDER.zip(WANDER, |_, _| 0.0), cuff: from, cuff_s: 0.0, over_s: COURSE_S, table: None }
+        Self {
+            dice,
+            well,
+            from,
+            course,
+            course_s: 0.0,
+            wander: WANDER.zip(WANDER, |_, _| 0.0),
+            cuff: from,
+            cuff_s: 0.0,
+            over_s: COURSE_S,
+            table: None,
+        }
     }
 
     /// Lets the longer courses take so many seconds.

@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn a_table_is_read_by_loinc_codes_and_by_names_and_says_what_was_last_measured() {
-        for text in ["time,8867-4,59408-5\n0,80,97\n10,,96\n30,120,88\n", "Time;HR;SpO2;colour\n00:00;80;97;red\n00:00:10;;96;\n00:00:30;120;88;\n"] {
+        for text in
+            ["time,8867-4,59408-5\n0,80,97\n10,,96\n30,120,88\n", "Time;HR;SpO2;colour\n00:00;80;97;red\n00:00:10;;96;\n00:00:30;120;88;\n"]
+        {
             let table = Table::parse(text).expect("table");
             let base = Patient::new(1, Course::Stable).advance(0.0);
             let at = |seconds| table.over(base, seconds);

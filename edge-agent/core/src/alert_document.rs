@@ -73,7 +73,10 @@ pub(crate) fn text(priority: Priority, grounds: &Grounds<'_>) -> String {
     let crossed: Vec<String> = grounds.limited.crossed.iter().take(NAMED_MAX).map(beyond).collect();
     let mut text = match grounds.assessment.filter(|assessment| assessment.alert.is_some()) {
         Some(assessment) => format!("{marks} {}", scored(assessment)),
-        None => format!("{marks} {} ({})", crossed.join(", "), grounds.limited.set),
+        None => {
+            let set = grounds.limited.rules.as_ref().map(|rules| rules.set.as_str()).unwrap_or_default();
+            format!("{marks} {} ({set})", crossed.join(", "))
+        }
     };
     if grounds.assessment.is_some_and(|assessment| assessment.alert.is_some()) && !crossed.is_empty() {
         let _ = write!(text, "; limits: {}", crossed.join(", "));
@@ -252,15 +255,15 @@ fn evidence(grounds: &Grounds<'_>) -> Value {
         evidence["total"] = assessment.total.points().into();
         evidence["exact"] = assessment.total.is_exact().into();
     }
-    if !limited.crossed.is_empty() {
+    if let Some(rules) = &limited.rules {
         let crossed = limited.crossed.iter().map(|crossed| {
-            let Crossed { key, code, value, side, bound, .. } = crossed;
-            json!({"limit": key, "code": code.to_string(), "value": value.to_string(), side.word(): bound.to_string()})
+            let Crossed { limit, code, value, side, bound, .. } = crossed;
+            json!({"limit": limit.key(), "code": code.to_string(), "value": value.to_string(), side.word(): bound.to_string()})
         });
         evidence["limits"] = json!({
-            "bundle": limited.bundle,
-            "set": limited.set,
-            "rules_sha256": limited.rules_sha256,
+            "bundle": rules.bundle,
+            "set": rules.set,
+            "rules_sha256": rules.sha256,
             "crossed": crossed.collect::<Vec<_>>(),
         });
     }

@@ -55,7 +55,8 @@ impl Scored {
             Ok(assessment) => alert.parameters.iter().all(|word| counted(assessment, word)),
             Err(_) => alert.parameters.is_empty(),
         };
-        scored && alert.limits.iter().all(|key| self.limited.judged.contains(key) || !self.limited.known.contains(key))
+        let Limited { known, judged, .. } = &self.limited;
+        scored && alert.limits.iter().all(|limit| judged.iter().any(|code| code.key() == *limit) || !known.iter().any(|code| code.key() == *limit))
     }
 }
 
@@ -129,7 +130,8 @@ impl Alerts {
 
     /// Notes a new score: whether the patient is calm, and since when.
     pub fn follow(&mut self, patient: &PatientId, scored: &Scored, now: Monotonic) {
-        let calm = scored.tier().is_none() && !scored.limited.any_beyond && self.open_of(patient).all(|alert| scored.is_as_complete_as(alert));
+        let calm =
+            scored.tier().is_none() && !scored.limited.any_beyond && self.open_of(patient).all(|alert| scored.is_as_complete_as(alert));
         let lasts = self.open_of(patient).next().is_some() || self.closed_of(patient, scored).next().is_some();
         if calm && lasts {
             self.calm_since.entry(patient.clone()).or_insert(now);

@@ -10,9 +10,9 @@ use record::decimal::Decimal;
 use record::id::{Hash, PatientId};
 use record::ledger::configuration::{Report, Rollout};
 use record::time::{Monotonic, Timestamp};
-use risk::limits::{Bundle, LimitSet, LimitsError, Sampling, Side, Whom, rules_hash};
+use risk::limits::{Bundle, Limit, LimitsError, Sampling, Side, Whom, rules_hash};
 use risk::{Priority, Source};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Limits that patients may be beyond at once.
 const BEYOND_MAX: usize = 8192;
@@ -28,7 +28,7 @@ pub(crate) struct Limiting {
     told: Option<Report>,
     telling: Option<Report>,
     program: String,
-    beyond_since: BTreeMap<(PatientId, String), Monotonic>,
+    beyond_since: BTreeMap<(PatientId, Code), Monotonic>,
 }
 
 #[derive(Debug)]
@@ -41,24 +41,33 @@ struct Active {
 /// How a patient stands against the limits that are for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Limited {
-    /// The bundle's name, the set's title and its hash; empty where no set is for the patient.
-    pub bundle: String,
-    pub set: String,
-    pub rules_sha256: String,
-    /// Limits of the set, by their first code.
-    pub known: BTreeSet<String>,
+    /// Limits that are for the patient, by their first code; empty where no set is.
+    pub known: Vec<Code>,
     /// Those of which a fresh value was there.
-    pub judged: BTreeSet<String>,
+    pub judged: Vec<Code>,
     /// Whether any value is beyond its limit, if only for a moment.
     pub any_beyond: bool,
     /// Those beyond for long enough, gravest first.
     pub crossed: Vec<Crossed>,
+    /// By which rules; said only where something was crossed.
+    pub rules: Option<Rules>,
+}
+
+/// Where limits stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Rules {
+    /// The bundle's name.
+    pub bundle: String,
+    /// The set's title.
+    pub set: String,
+    pub sha256: String,
 }
 
 /// A value beyond its limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Crossed {
-    pub key: String,
+    /// Which limit: its first code.
+    pub limit: Code,
     pub code: Code,
     pub value: Decimal,
     pub side: Side,
@@ -95,10 +104,9 @@ impl Limiting {
 
     /// What is gone by: its name, and its digest unless it was shipped.
     pub fn runs(&self) -> (String, Option<Hash>) {
-        self.active.as_ref().map_or_else(
-            || (risk::limits::SHIPPED.to_owned(), None),
-            |active| (active.bundle.name.clone(), Some(active.digest)),
-        )
+        self.active
+            .as_ref()
+            .map_or_else(|| (risk::limits::SHIPPED.to_owned(), None), |active| (active.bundle.name.clone(), Some(active.digest)))
     }
 
     /// What the hub has not been told yet.
@@ -120,26 +128,28 @@ impl Limiting {
 
     /// How a patient stands against the limits that are for them.
     pub fn judge(&mut self, patient: &PatientId, whom: Whom, chart: &risk::Chart, at: Timestamp, mono: Monotonic) -> Limited {
-        let rolled_out = self.active.as_ref().and_then(|a| Some((a.bundle.name.clone(), a.bundle.set_for(&a.site, whom)?)));
-        let shipped = || Some((self.shipped.name.clone(), self.shipped.set_for("", whom)?));
+        let rolled_out = self.active.as_ref().and_then(|a| Some((&a.bundle.name, a.bundle.set_for(&a.site, whom)?)));
+        let shipped = || Some((&self.shipped.name, self.shipped.set_for("", whom)?));
         let Some((bundle, set)) = rolled_out.or_else(shipped) else { return Limited::default() };
-        let mut limited = Limited { bundle, ..of(set) };
-        let mut still = BTreeSet::new();
+        let mut limited = Limited { known: set.limits.iter().map(Limit::code).collect(), ..Limited::default() };
+        let mut still = Vec::new();
         for judged in set.judge(chart, at) {
-            let key = judged.limit.key();
-            limited.judged.insert(key.clone());
+            let limit = judged.limit.code();
+            limited.judged.push(limit);
             let Some((side, bound)) = judged.beyond else { continue };
             limited.any_beyond = true;
-            still.insert(key.clone());
-            let since = *self.beyond_since.entry((patient.clone(), key.clone())).or_insert(mono);
+            still.push(limit);
+            let since = *self.beyond_since.entry((patient.clone(), limit)).or_insert(mono);
             let held_us = u64::from(judged.limit.hold_s) * 1_000_000;
             if judged.source == Source::Spot || mono.micros_since(since) >= held_us {
                 let (code, value, priority) = (judged.code, judged.value, judged.limit.priority);
-                limited.crossed.push(Crossed { key, code, value, side, bound, priority });
+                limited.crossed.push(Crossed { limit, code, value, side, bound, priority });
             }
         }
         limited.crossed.sort_by_key(|crossed| std::cmp::Reverse(crossed.priority));
-        self.beyond_since.retain(|(of, key), _| of != patient || still.contains(key));
+        let rules = || Rules { bundle: bundle.clone(), set: set.title.clone(), sha256: rules_hash(set) };
+        limited.rules = (!limited.crossed.is_empty()).then(rules);
+        self.beyond_since.retain(|(of, limit), _| of != patient || still.contains(limit));
         while self.beyond_since.len() > BEYOND_MAX {
             self.beyond_since.pop_first();
         }
@@ -149,14 +159,5 @@ impl Limiting {
     /// Forgets who is not here any more.
     pub fn keep(&mut self, here: impl Fn(&PatientId) -> bool) {
         self.beyond_since.retain(|(patient, _), _| here(patient));
-    }
-}
-
-fn of(set: &LimitSet) -> Limited {
-    Limited {
-        set: set.title.clone(),
-        rules_sha256: rules_hash(set),
-        known: set.limits.iter().map(risk::limits::Limit::key).collect(),
-        ..Limited::default()
     }
 }

@@ -83,9 +83,7 @@ impl Agent {
             }
             self.set_up = true;
         }
-        if report
-            && let Some(report) = self.limiting.owed()
-        {
+        if report && let Some(report) = self.limiting.owed() {
             return Some(Wanted::system(Kind::Report, vec![Draft::Report(report)]));
         }
         if self.stopping {

@@ -119,7 +119,8 @@ fn a_bundle_that_cannot_be_used_changes_nothing_and_is_answered_with_its_reason(
     let mut ward = ward("1960-01-01");
     let strict = bundle("strict", "{ codes = [\"spo2\"], low = \"98\", hold_s = 0 }");
     let newer = strict.replace("requires = 1", "requires = 7");
-    for (bad, why) in [("name = ", "cannot be read"), (newer.as_str(), "needs format 7"), (&bundle("x", "{ codes = [\"spo2\"], low = \"0\" }"), "low")]
+    for (bad, why) in
+        [("name = ", "cannot be read"), (newer.as_str(), "needs format 7"), (&bundle("x", "{ codes = [\"spo2\"], low = \"0\" }"), "low")]
     {
         ward.handle(Input::Configured(Box::new(rolled_out(&[bad, &strict]))));
         let report = reported(&mut ward).expect("an answer");

@@ -439,10 +439,11 @@ impl Ages {
 }
 
 impl Limit {
-    /// What it is called in an alert: the first of its codes.
+    /// What it is known by: the first of its codes.
     #[must_use]
-    pub fn key(&self) -> String {
-        self.codes.first().map(|code| code.key()).unwrap_or_default()
+    pub fn code(&self) -> Code {
+        // One without codes is refused.
+        self.codes.first().copied().unwrap_or(Code::Mdc(0))
     }
 
     fn judge<'a>(&'a self, chart: &Chart, at: Timestamp) -> Option<Judged<'a>> {

@@ -86,7 +86,7 @@ fn an_adults_limits_lie_where_the_score_alerts_too() {
                 let mut chart = chart(&[(limit.codes[0], &just_beyond.to_string(), 0)]);
                 chart.subject.spo2_scale = spo2_scale;
                 let assessment = risk::by_id("news2").unwrap().assess(&chart, AT).unwrap();
-                assert!(assessment.alert.is_some(), "{} {just_beyond} crosses a limit and earns no alert", limit.key());
+                assert!(assessment.alert.is_some(), "{} {just_beyond} crosses a limit and earns no alert", limit.code().key());
             }
         }
     }
@@ -155,7 +155,9 @@ fn every_refusal_names_the_key() {
         let error = Bundle::parse(&BUNDLE.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(names), "{to}: {error}");
     }
-    let twice = format!("{BUNDLE}\n[[sets]]\ntitle = \"x\"\nsource = \"y\"\nages = {{ from_months = 0, to_months = 193 }}\nlimits = [{{ codes = [\"spo2\"], low = \"90\" }}]\n");
+    let twice = format!(
+        "{BUNDLE}\n[[sets]]\ntitle = \"x\"\nsource = \"y\"\nages = {{ from_months = 0, to_months = 193 }}\nlimits = [{{ codes = [\"spo2\"], low = \"90\" }}]\n"
+    );
     assert!(Bundle::parse(&twice).unwrap_err().to_string().contains("Adults"), "two sets for one patient");
     assert!(Bundle::parse(&format!("{BUNDLE}#{}", "x".repeat(70_000))).is_err());
 }

@@ -1,6 +1,8 @@
 //! The devices themselves: who they are, what they offer, what they measure.
 
-use super::characteristics::{BloodPressure, CgmRecord, Composition, Glucose, Memory, Number, SessionStart, SpotCheck, Temperature, WallTime, Weight};
+use super::characteristics::{
+    BloodPressure, CgmRecord, Composition, Glucose, Memory, Number, SessionStart, SpotCheck, Temperature, WallTime, Weight,
+};
 use crate::clock::now_ms;
 use crate::faults::Faults;
 use crate::physiology::Vitals;
@@ -284,7 +286,8 @@ impl Peripheral {
         let offset_min = u16::try_from(self.seconds / GLUCOSE_EVERY_S).unwrap_or(u16::MAX);
         let glucose = if self.sensor_on { Number::Of(whole(vitals.glucose).into(), 0) } else { Number::NotANumber };
         let status = Some(if self.sensor_on { 0 } else { SENSOR_MALFUNCTION });
-        let record = CgmRecord { glucose, offset_min, status, calibration: None, warning: None, trend: None, quality: None, protected: true };
+        let record =
+            CgmRecord { glucose, offset_min, status, calibration: None, warning: None, trend: None, quality: None, protected: true };
         self.memory.records.push((offset_min, record.bytes()));
         if self.memory.records.len() > MEMORY_MAX {
             self.memory.records.remove(0);
@@ -391,7 +394,16 @@ fn whole(value: f64) -> u16 {
 mod tests {
     use super::*;
 
-    const VITALS: Vitals = Vitals { heart_rate: 60.0, spo2: 98.0, respiration: 15.0, temperature: 36.8, systolic: 120.0, diastolic: 75.0, glucose: 104.0, weight: 72.25 };
+    const VITALS: Vitals = Vitals {
+        heart_rate: 60.0,
+        spo2: 98.0,
+        respiration: 15.0,
+        temperature: 36.8,
+        systolic: 120.0,
+        diastolic: 75.0,
+        glucose: 104.0,
+        weight: 72.25,
+    };
 
     #[test]
     fn the_strap_sends_rate_contact_and_the_time_between_beats() {
