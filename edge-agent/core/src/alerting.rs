@@ -56,7 +56,11 @@ impl Scored {
             Err(_) => alert.parameters.is_empty(),
         };
         let Limited { known, judged, .. } = &self.limited;
-        scored && alert.limits.iter().all(|limit| judged.iter().any(|code| code.key() == *limit) || !known.iter().any(|code| code.key() == *limit))
+        scored
+            && alert
+                .limits
+                .iter()
+                .all(|limit| judged.iter().any(|code| code.key() == *limit) || !known.iter().any(|code| code.key() == *limit))
     }
 }
 
