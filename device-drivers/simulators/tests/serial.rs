@@ -148,7 +148,8 @@ async fn a_recorded_table_is_what_the_monitor_displays() {
     let link = transport.open(spec(&path, None));
     ears.connected(5).await;
     let frame = page(&transport, link, &mut ears).await;
-    let read = catalogue::decode("ge.dri", &frame).unwrap();
+    let framed = [&[0x7e], &frame[..], &[0x7e]].concat();
+    let read = catalogue::decode("ge.dri", &framed).unwrap();
     let value = |code: Code| {
         read.iter().find_map(|out| match out {
             driver::Out::Reading(reading) if reading.code == code => reading.value.as_ref().ok().map(|value| value.to_f64()),
