@@ -13,6 +13,7 @@ pub const PROFILE_LEN_MAX: usize = 64 * 1024;
 
 /// What is known of one device model: names, addresses, ranges, quirks. How its bytes are read is the protocol's.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The file's name without `.toml`; how configuration and records refer to the profile.
@@ -45,20 +46,25 @@ pub struct Profile {
     #[serde(default)]
     pub clock: Clock,
     /// Minutes east of UTC that a `local` clock is set to. Without it such times are provenance only.
+    #[cfg_attr(feature = "schema", schemars(range(min = -840, max = 840)))]
     pub utc_offset_min: Option<i16>,
     /// Seconds without data after which the device counts as disconnected, 1–600. Absent for devices that speak
     /// only when used, whose silence means nothing.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600)))]
     pub silence_s: Option<u16>,
     /// Seconds between numerics, for protocols that ask for them, 1–600.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600)))]
     pub interval_s: Option<u16>,
     /// Waves to ask for, for protocols that ask.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::codes"))]
     pub waves: Vec<Code>,
     /// When messages are acknowledged, for protocols that acknowledge.
     #[serde(default)]
     pub acknowledge: Acknowledge,
     /// Numbers this model sends to mean "no value", beside those the protocol defines.
     #[serde(default, deserialize_with = "decimals")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub absent: Vec<Decimal>,
     /// What it is claimed to measure; every capture is checked against it. Empty only for laboratory analysers, whose
     /// results carry their own codes.
@@ -67,6 +73,7 @@ pub struct Profile {
 
 /// What a profile's facts rest on, strongest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// Bytes recorded from the device.
@@ -79,6 +86,7 @@ pub enum Evidence {
 
 /// How a device is recognised; everything stated must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Match {
     /// The advertised name begins so.
@@ -86,6 +94,7 @@ pub struct Match {
     pub name_prefix: Option<String>,
     /// Services it advertises or offers.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::uuids"))]
     pub services: Vec<Uuid>,
 }
 
@@ -103,9 +112,11 @@ impl Match {
 
 /// A characteristic and how its values are had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
     /// Which one.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::uuid"))]
     pub characteristic: Uuid,
     /// How.
     pub mode: FeedMode,
@@ -113,6 +124,7 @@ pub struct Feed {
 
 /// How a characteristic's values are had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedMode {
     /// Subscribed; the device sends without waiting.
@@ -185,6 +197,7 @@ impl<'de> Deserialize<'de> for Uuid {
 
 /// Settings of a serial line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Serial {
     /// Bits a second.
@@ -202,6 +215,7 @@ pub struct Serial {
 
 /// Parity bit of a serial line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Parity {
     /// No parity bit.
@@ -214,6 +228,7 @@ pub enum Parity {
 
 /// Handshake of a serial line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flow {
     /// None.
@@ -227,6 +242,7 @@ pub enum Flow {
 
 /// What a device's clock is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Clock {
     /// It sends no time: arrival time is used, and provenance says so.
@@ -242,6 +258,7 @@ pub enum Clock {
 
 /// When messages are acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Acknowledge {
     /// As each message asks, by the protocol's rules.
@@ -256,11 +273,14 @@ pub enum Acknowledge {
 
 /// One thing a device measures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
     /// What.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::code"))]
     pub code: Code,
     /// The unit it is sent in.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub unit: Unit,
     /// The lowest number the manual allows, in `unit`.
     pub low: i32,
@@ -405,6 +425,47 @@ pub fn split_quirks(protocol: &str) -> (&str, impl Iterator<Item = &str>) {
 fn decimals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Decimal>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+/// The JSON Schema of a profile, for editors: what is written by hand completes and is checked as it is typed.
+#[cfg(feature = "schema")]
+pub mod schema {
+    use super::Profile;
+    use record::code::CODES;
+    use schemars::{Schema, SchemaGenerator, json_schema};
+
+    /// As it lies in `firmware-configs/schema/device.json`.
+    #[must_use]
+    pub fn text() -> String {
+        let mut schema = schemars::schema_for!(Profile);
+        schema.insert("title".to_owned(), "A device model's page of facts".into());
+        // Both spellings are read.
+        if let Some(properties) = schema.pointer_mut("/$defs/Match/properties").and_then(|value| value.as_object_mut())
+            && let Some(prefix) = properties.get("name_prefix").cloned()
+        {
+            properties.insert("name-prefix".to_owned(), prefix);
+        }
+        // A schema is plain data: it cannot fail to be written.
+        serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+    }
+
+    pub(super) fn code(_: &mut SchemaGenerator) -> Schema {
+        let keys: Vec<&str> = CODES.iter().map(|row| row.key).collect();
+        json_schema!({"anyOf": [{"enum": keys}, {"type": "string", "pattern": "^(mdc:[0-9]+|[0-9]{1,7}-[0-9])$"}]})
+    }
+
+    pub(super) fn codes(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": code(generator)})
+    }
+
+    pub(super) fn uuid(_: &mut SchemaGenerator) -> Schema {
+        let full = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
+        json_schema!({"type": "string", "pattern": format!("^([0-9A-Fa-f]{{4}}|{full})$")})
+    }
+
+    pub(super) fn uuids(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": uuid(generator)})
+    }
 }
 
 #[cfg(test)]

@@ -4,17 +4,19 @@
 mod bluez;
 mod bus;
 pub mod characteristics;
-mod peripheral;
+pub mod peripheral;
 
+use crate::clock;
 use crate::control::{Adapter, Command, means};
 use crate::physiology::Patient;
 use crate::ready::say;
 use anyhow::{Context, Result};
 use bluez::Bluez;
 use bus::Bus;
-use clap::ValueEnum;
+use clap::{Parser, ValueEnum};
 use peripheral::{Fault, Kind, Manner, Peripheral};
 use serde_json::json;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -31,7 +33,7 @@ const ADVERTISES_EVERY: Duration = Duration::from_millis(100);
 /// Options of the Bluetooth devices.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Which devices: `hr`, `plx`, `bp`, `thermometer`, `scale`, `glucose`.
+    /// Which devices: `hr`, `plx`, `bp`, `thermometer`, `scale`, `glucose`, `cgm`, `composition`, `plx-spot`.
     #[arg(long, value_delimiter = ',', default_value = "hr,plx")]
     pub devices: Vec<Kind>,
     /// Devices that say nothing until they are paired.
@@ -55,6 +57,27 @@ pub struct Options {
     /// Where the bus listens; by default in a temporary directory.
     #[arg(long)]
     pub socket: Option<PathBuf>,
+}
+
+/// The options alone, as a command line of their own.
+#[derive(clap::Parser)]
+struct Alone {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Options {
+    /// One device, by its protocol in the catalogue.
+    ///
+    /// # Errors
+    /// No device here speaks it.
+    pub fn of(protocol: &str, socket: Option<PathBuf>) -> Result<Self> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.protocol() == protocol);
+        let kind = kind.with_context(|| format!("--protocol: no Bluetooth device here speaks {protocol:?}"))?;
+        let socket = socket.map(|socket| [OsString::from("--socket"), socket.into()]);
+        let words = ["ble", "--devices", kind.word()].map(OsString::from).into_iter().chain(socket.into_iter().flatten());
+        Ok(Alone::try_parse_from(words)?.options)
+    }
 }
 
 /// Runs the devices until told to quit.
@@ -123,6 +146,18 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                     return Ok(());
                 }
                 Some(Command::Course(course)) => patient.set_course(course),
+                Some(Command::ClockStep(seconds)) => clock::step(seconds),
+                Some(Command::Cuff) => patient.cuff_now(),
+                Some(Command::Again(name)) => {
+                    for peripheral in peripherals.iter_mut().filter(|p| p.plugged && means(name.as_ref(), p.kind.word())) {
+                        for record in peripheral.again() {
+                            bluez.notify(peripheral, record).await;
+                        }
+                    }
+                }
+                Some(command @ (Command::Corrupt(_) | Command::Truncate(_) | Command::Lose(_))) => {
+                    peripherals.iter_mut().for_each(|peripheral| peripheral.faults.hear(&command, peripheral.kind.word()));
+                }
                 Some(Command::Adapter(what)) => {
                     match what {
                         Adapter::Off => bluez.power(false, &peripherals).await?,
@@ -226,6 +261,9 @@ impl Kind {
             Self::Thermometer => "thermometer",
             Self::Scale => "scale",
             Self::GlucoseMeter => "glucose",
+            Self::GlucoseSensor => "cgm",
+            Self::BodyScale => "composition",
+            Self::SpotOximeter => "plx-spot",
         }
     }
 }

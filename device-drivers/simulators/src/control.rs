@@ -3,8 +3,13 @@
 use crate::physiology::Course;
 use clap::ValueEnum;
 use std::io::BufRead;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+/// Between pulling a cable and putting it back, where it flaps; and how often it may.
+const FLAP: Duration = Duration::from_millis(40);
+const FLAPS_MAX: u32 = 1000;
 
 /// Something done to a device. Where a name is left out, all devices of the simulator are meant.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +44,17 @@ pub enum Command {
     Storm(Option<String>),
     /// `mend [name]` (Bluetooth): undo `refuse` and `storm`.
     Mend(Option<String>),
-    /// `course stable|deteriorating|improving`.
+    /// `lose [name]`: what is sent next does not arrive.
+    Lose(Option<String>),
+    /// `again [name]`: what is stored, or was said last, is sent once more.
+    Again(Option<String>),
+    /// `clock SECONDS`: the devices' clocks are stepped.
+    ClockStep(i64),
+    /// `cuff`: the cuff measures at once.
+    Cuff,
+    /// `flap TIMES [name]`: the cable is pulled and put back so often, quickly.
+    Flap(u32, Option<String>),
+    /// `course stable|deteriorating|improving|sepsis|haemorrhage|respiratory-failure|opioid|recovery`.
     Course(Course),
     /// `adapter off|on|remove|add` (Bluetooth).
     Adapter(Adapter),
@@ -72,6 +87,9 @@ impl Command {
     pub fn parse(line: &str) -> Result<Self, String> {
         let mut words = line.split_whitespace();
         let (verb, object) = (words.next().unwrap_or_default(), words.next());
+        if let Some(command) = Self::of_messages(verb, object, words.clone().next()) {
+            return Ok(command);
+        }
         let name = object.map(str::to_owned);
         Ok(match (verb, object) {
             ("unplug", _) => Self::Unplug(name),
@@ -102,6 +120,21 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Those that concern what is said and by which clock, for devices of any kind.
+    fn of_messages(verb: &str, object: Option<&str>, name: Option<&str>) -> Option<Self> {
+        let owned = |word: Option<&str>| word.map(str::to_owned);
+        Some(match (verb, object) {
+            ("lose", _) => Self::Lose(owned(object)),
+            ("again", _) => Self::Again(owned(object)),
+            ("clock", Some(seconds)) => Self::ClockStep(seconds.parse().ok()?),
+            ("cuff", _) => Self::Cuff,
+            ("flap", Some(times)) => Self::Flap(times.parse().ok().filter(|times| *times <= FLAPS_MAX)?, owned(name)),
+            _ => return None,
+        })
+    }
+}
+
 /// Whether a command for `name` (or for all) means `device`.
 #[must_use]
 pub fn means(name: Option<&String>, device: &str) -> bool {
@@ -124,6 +157,17 @@ pub fn commands(follow_stdin: bool) -> std::io::Result<mpsc::Receiver<Command>> 
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             match Command::parse(&line) {
+                Ok(Command::Flap(times, name)) => {
+                    for _ in 0..times {
+                        let there = [Command::Unplug(name.clone()), Command::Plug(name.clone())];
+                        for command in there {
+                            if sender.blocking_send(command).is_err() {
+                                return;
+                            }
+                            std::thread::sleep(FLAP);
+                        }
+                    }
+                }
                 Ok(command) => {
                     if sender.blocking_send(command).is_err() {
                         return;

@@ -7,6 +7,7 @@ mod request;
 
 use crate::clock;
 use crate::control::Command;
+use crate::faults::Faults;
 use crate::physiology::{Patient, Vitals};
 use crate::port::{self, Port};
 use crate::ready::say;
@@ -43,6 +44,7 @@ struct Monitor {
     vitals: Vitals,
     ecg: Wave,
     pleth: Wave,
+    respiration: Wave,
     asked: Asked,
     number: u8,
     sensor_on: bool,
@@ -57,15 +59,20 @@ pub async fn run(options: Options, mut patient: Patient, mut commands: mpsc::Rec
     let mut port = Some(Port::open(&options.link)?);
     say(&json!({"ready": {"protocol": "ge.dri", "port": options.link}}));
     let vitals = patient.advance(0.0);
-    let (ecg, pleth, asked) = (Wave::ecg(), Wave::pleth(), Asked::default());
-    let mut monitor = Monitor { patient, vitals, ecg, pleth, asked, number: 0, sensor_on: true, silent: false };
+    let (ecg, pleth, respiration, asked) = (Wave::ecg(), Wave::pleth(), Wave::respiration(25.0), Asked::default());
+    let mut monitor = Monitor { patient, vitals, ecg, pleth, respiration, asked, number: 0, sensor_on: true, silent: false };
     let mut opener = Opener::default();
+    let (mut faults, mut last) = (Faults::default(), Vec::new());
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = second.tick() => {
                 let frames = monitor.second();
+                if !frames.is_empty() {
+                    last.clone_from(&frames);
+                }
+                let frames = faults.mangle(frames).unwrap_or_default();
                 if let Some(port) = &mut port {
                     // A host that takes nothing for 2 s has dropped its handshake line: waves stop until asked again.
                     if !port.write(&frames).await {
@@ -99,7 +106,14 @@ pub async fn run(options: Options, mut patient: Patient, mut commands: mpsc::Rec
                 Some(Command::Silence(_)) => monitor.silent = true,
                 Some(Command::Speak(_)) => monitor.silent = false,
                 Some(Command::Course(course)) => monitor.patient.set_course(course),
-                Some(_) => {}
+                Some(Command::ClockStep(seconds)) => clock::step(seconds),
+                Some(Command::Cuff) => monitor.patient.cuff_now(),
+                Some(Command::Again(_)) => {
+                    if let Some(port) = &mut port {
+                        port.write(&last).await;
+                    }
+                }
+                Some(command) => faults.hear(&command, "")
             },
         }
     }
@@ -112,8 +126,9 @@ impl Monitor {
     /// One second passes; the frames that are due.
     fn second(&mut self) -> Vec<u8> {
         self.vitals = self.patient.advance(1.0);
-        let ecg = self.ecg.next(300, self.vitals.heart_rate);
-        let pleth = if self.sensor_on { self.pleth.next(100, self.vitals.heart_rate) } else { vec![record::INVALID; 100] };
+        let ecg = self.ecg.next(300, &self.vitals);
+        let pleth = if self.sensor_on { self.pleth.next(100, &self.vitals) } else { vec![record::INVALID; 100] };
+        let respiration = self.respiration.next(25, &self.vitals);
         if self.silent {
             return Vec::new();
         }
@@ -125,10 +140,11 @@ impl Monitor {
                 frames.extend(self.page());
             }
         }
-        let waves: Vec<(u8, &[i16])> = [(record::ECG1, ecg.as_slice()), (record::PLETH, pleth.as_slice())]
-            .into_iter()
-            .filter(|(kind, _)| self.asked.waves.contains(kind))
-            .collect();
+        let waves: Vec<(u8, &[i16])> =
+            [(record::ECG1, ecg.as_slice()), (record::PLETH, pleth.as_slice()), (record::RESPIRATION, respiration.as_slice())]
+                .into_iter()
+                .filter(|(kind, _)| self.asked.waves.contains(kind))
+                .collect();
         if !waves.is_empty() {
             frames.extend(frame::seal(&record::waves(self.next_number(), clock::now_ms(), &waves)));
         }

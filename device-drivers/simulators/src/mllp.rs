@@ -6,6 +6,7 @@ mod oru;
 
 use crate::clock;
 use crate::control::Command;
+use crate::faults::Faults;
 use crate::physiology::Patient;
 use crate::ready::say;
 use anyhow::{Context, Result};
@@ -46,12 +47,33 @@ pub struct Options {
     pub ack_log: Option<PathBuf>,
 }
 
+/// The options alone, as a command line of their own.
+#[derive(clap::Parser)]
+struct Alone {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Options {
+    /// A monitor that calls this listener, and is otherwise like any.
+    ///
+    /// # Errors
+    /// Never for a host and a port.
+    pub fn to(connect: &str) -> Result<Self> {
+        Ok(<Alone as clap::Parser>::try_parse_from(["mllp", "--connect", connect])?.options)
+    }
+}
+
 /// What the measuring side and the sending side share; both run on one thread and hold no lock across a wait.
 struct Shared {
     kept: std::sync::Mutex<VecDeque<Oru>>,
     more: Notify,
     plugged: watch::Sender<bool>,
     garbage: std::sync::Mutex<Option<Vec<u8>>>,
+    faults: std::sync::Mutex<Faults>,
+    /// The message acknowledged last, where it is to go out again.
+    again: std::sync::Mutex<Option<Oru>>,
+    last: std::sync::Mutex<Option<Oru>>,
 }
 
 /// Runs the monitor until told to quit.
@@ -64,7 +86,15 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
         .as_ref()
         .map(|path| File::options().create(true).append(true).open(path).with_context(|| format!("cannot open {}", path.display())))
         .transpose()?;
-    let shared = Shared { kept: Default::default(), more: Notify::new(), plugged: watch::Sender::new(true), garbage: Default::default() };
+    let shared = Shared {
+        kept: Default::default(),
+        more: Notify::new(),
+        plugged: watch::Sender::new(true),
+        garbage: Default::default(),
+        faults: Default::default(),
+        again: Default::default(),
+        last: Default::default(),
+    };
     say(&json!({"ready": {"protocol": "hl7.oru", "connect": options.connect}}));
     let mut monitor = Monitor::new(seed, clock::now_ms(), &options);
     let measure = async {
@@ -89,7 +119,13 @@ pub async fn run(options: Options, seed: u64, mut patient: Patient, mut commands
                     Some(Command::SensorOn(_)) => monitor.sensor_on = true,
                     Some(Command::Garbage(_)) => *lock(&shared.garbage) = Some(patient.noise(64)),
                     Some(Command::Course(course)) => patient.set_course(course),
-                    Some(_) => {}
+                    Some(Command::ClockStep(seconds)) => clock::step(seconds),
+                    Some(Command::Cuff) => patient.cuff_now(),
+                    Some(Command::Again(_)) => {
+                        *lock(&shared.again) = lock(&shared.last).clone();
+                        shared.more.notify_one();
+                    }
+                    Some(command) => lock(&shared.faults).hear(&command, "")
                 },
             }
         }
@@ -114,15 +150,18 @@ impl Shared {
 
     async fn oldest(&self) -> Oru {
         loop {
-            if let Some(message) = lock(&self.kept).front().cloned() {
+            // As a monitor does whose memory is read anew: under its old id.
+            let again = lock(&self.again).take();
+            if let Some(message) = again.or_else(|| lock(&self.kept).front().cloned()) {
                 return message;
             }
             self.more.notified().await;
         }
     }
 
-    fn done_with(&self, id: &str) {
-        lock(&self.kept).retain(|message| message.id != id);
+    fn done_with(&self, message: &Oru) {
+        *lock(&self.last) = Some(message.clone());
+        lock(&self.kept).retain(|kept| kept.id != message.id);
     }
 }
 
@@ -151,6 +190,8 @@ async fn converse(mut stream: TcpStream, shared: &Shared, log: &mut Option<File>
         let message = shared.oldest().await;
         let noise = lock(&shared.garbage).take().unwrap_or_default();
         let wire: Vec<u8> = noise.into_iter().chain([START]).chain(message.text.bytes()).chain(END).collect();
+        // What is lost or damaged is not acknowledged, and goes out again after a while.
+        let wire = lock(&shared.faults).mangle(wire).unwrap_or_default();
         stream.write_all(&wire).await?;
         let code = timeout(ACK_WAIT, acknowledged(&mut stream, &mut heard, &message.id)).await.context("no acknowledgement")??;
         match code.as_str() {
@@ -159,11 +200,11 @@ async fn converse(mut stream: TcpStream, shared: &Shared, log: &mut Option<File>
                     // One write a line, so that a killed process never leaves half of one before a whole one.
                     log.write_all(format!("{}\n", json!({"id": message.id, "t_ms": message.t_ms, "values": message.values})).as_bytes())?;
                 }
-                shared.done_with(&message.id);
+                shared.done_with(&message);
             }
             "AR" | "CR" => {
                 tracing::warn!(id = message.id, "rejected");
-                shared.done_with(&message.id);
+                shared.done_with(&message);
             }
             _ => sleep(Duration::from_secs(1)).await,
         }

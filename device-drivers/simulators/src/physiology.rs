@@ -1,5 +1,6 @@
 //! A plausible patient from a seed: vitals that wander slowly and follow a course. Not a model of any disease.
 
+use crate::table::Table;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -12,14 +13,28 @@ pub enum Course {
     Deteriorating,
     /// Recovers within a minute; a patient who starts with this starts ill.
     Improving,
+    /// Sepsis: fever and a fast heart first, then fast breathing, then the pressure goes.
+    Sepsis,
+    /// A haemorrhage: the heart makes up for it, until it cannot.
+    Haemorrhage,
+    /// Respiratory failure: hypoxic and labouring, then exhausted.
+    RespiratoryFailure,
+    /// Too much of an opioid: breathes too rarely, then too little oxygen.
+    Opioid,
+    /// Recovers from a grave state as a treated patient does, slowly.
+    Recovery,
 }
 
 /// Seconds from well to ill.
 pub const FALL_S: f64 = 15.0;
 /// Seconds from ill to well.
 pub const RECOVERY_S: f64 = 60.0;
+/// Seconds that the longer courses take, unless told otherwise: an afternoon told in five minutes.
+pub const COURSE_S: f64 = 300.0;
 /// Seconds between cuff measurements.
 pub const CUFF_EVERY_S: f64 = 30.0;
+/// Seconds in which a patient whose course changes joins the new one.
+const SETTLE_S: f64 = 10.0;
 /// Seconds over which the wandering forgets itself.
 const WANDER_S: f64 = 20.0;
 
@@ -38,11 +53,87 @@ pub struct Vitals {
     pub systolic: f64,
     /// Diastolic pressure, mmHg.
     pub diastolic: f64,
+    /// Glucose, mg/dL.
+    pub glucose: f64,
+    /// Weight, kg.
+    pub weight: f64,
 }
 
-const ILL: Vitals = Vitals { heart_rate: 125.0, spo2: 88.0, respiration: 26.0, temperature: 38.6, systolic: 98.0, diastolic: 58.0 };
+/// One of [`Vitals`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vital {
+    /// Heart rate.
+    HeartRate,
+    /// Oxygen saturation.
+    Spo2,
+    /// Breaths a minute.
+    Respiration,
+    /// Temperature.
+    Temperature,
+    /// Systolic pressure.
+    Systolic,
+    /// Diastolic pressure.
+    Diastolic,
+    /// Glucose.
+    Glucose,
+    /// Weight.
+    Weight,
+}
+
+impl Vital {
+    /// Every one.
+    pub const ALL: [Self; 8] =
+        [Self::HeartRate, Self::Spo2, Self::Respiration, Self::Temperature, Self::Systolic, Self::Diastolic, Self::Glucose, Self::Weight];
+}
+
+const ILL: Vitals = Vitals {
+    heart_rate: 125.0,
+    spo2: 88.0,
+    respiration: 26.0,
+    temperature: 38.6,
+    systolic: 98.0,
+    diastolic: 58.0,
+    glucose: 160.0,
+    weight: 72.0,
+};
+
+/// How far vitals are from well at a part of a course: heart rate, SpO2, respiration, temperature, systolic, diastolic.
+type Step = (f64, [f64; 6]);
+
+/// Courses as a textbook tells them; the order in which vitals leave the normal is what matters, not the numbers.
+const SEPSIS: &[Step] = &[
+    (0.0, [0.0; 6]),
+    (0.3, [18.0, -0.5, 3.0, 1.6, -2.0, -4.0]),
+    (0.6, [35.0, -2.0, 9.0, 2.2, -16.0, -14.0]),
+    (1.0, [52.0, -6.0, 14.0, 2.4, -42.0, -28.0]),
+];
+const HAEMORRHAGE: &[Step] = &[
+    (0.0, [0.0; 6]),
+    (0.4, [24.0, 0.0, 3.0, -0.1, -3.0, 6.0]),
+    (0.7, [48.0, -0.5, 8.0, -0.4, -22.0, -6.0]),
+    (1.0, [66.0, -3.0, 15.0, -0.9, -52.0, -30.0]),
+];
+const RESPIRATORY_FAILURE: &[Step] = &[
+    (0.0, [0.0; 6]),
+    (0.4, [16.0, -5.0, 9.0, 0.2, 8.0, 4.0]),
+    (0.75, [34.0, -11.0, 18.0, 0.3, 14.0, 6.0]),
+    (1.0, [26.0, -20.0, -6.0, 0.1, -8.0, -6.0]),
+];
+const OPIOID: &[Step] = &[
+    (0.0, [0.0; 6]),
+    (0.4, [-6.0, -2.0, -5.0, 0.0, -6.0, -4.0]),
+    (0.7, [-10.0, -8.0, -8.0, -0.1, -12.0, -8.0]),
+    (1.0, [-16.0, -18.0, -10.0, -0.3, -20.0, -14.0]),
+];
+const RECOVERY: &[Step] = &[
+    (0.0, [48.0, -8.0, 12.0, 2.0, -34.0, -22.0]),
+    (0.3, [30.0, -3.0, 9.0, 1.6, -14.0, -10.0]),
+    (0.7, [12.0, -1.0, 3.0, 0.8, -3.0, -2.0]),
+    (1.0, [0.0; 6]),
+];
 /// One standard deviation of the wandering.
-const WANDER: Vitals = Vitals { heart_rate: 1.2, spo2: 0.3, respiration: 0.4, temperature: 0.03, systolic: 2.0, diastolic: 1.5 };
+const WANDER: Vitals =
+    Vitals { heart_rate: 1.2, spo2: 0.3, respiration: 0.4, temperature: 0.03, systolic: 2.0, diastolic: 1.5, glucose: 2.0, weight: 0.0 };
 
 impl Vitals {
     fn zip(self, other: Self, mut f: impl FnMut(f64, f64) -> f64) -> Self {
@@ -53,6 +144,35 @@ impl Vitals {
             temperature: f(self.temperature, other.temperature),
             systolic: f(self.systolic, other.systolic),
             diastolic: f(self.diastolic, other.diastolic),
+            glucose: f(self.glucose, other.glucose),
+            weight: f(self.weight, other.weight),
+        }
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, vital: Vital, value: f64) {
+        let place = match vital {
+            Vital::HeartRate => &mut self.heart_rate,
+            Vital::Spo2 => &mut self.spo2,
+            Vital::Respiration => &mut self.respiration,
+            Vital::Temperature => &mut self.temperature,
+            Vital::Systolic => &mut self.systolic,
+            Vital::Diastolic => &mut self.diastolic,
+            Vital::Glucose => &mut self.glucose,
+            Vital::Weight => &mut self.weight,
+        };
+        *place = value;
+    }
+
+    fn plus(self, [heart_rate, spo2, respiration, temperature, systolic, diastolic]: [f64; 6]) -> Self {
+        Self {
+            heart_rate: self.heart_rate + heart_rate,
+            spo2: self.spo2 + spo2,
+            respiration: self.respiration + respiration,
+            temperature: self.temperature + temperature,
+            systolic: self.systolic + systolic,
+            diastolic: self.diastolic + diastolic,
+            ..self
         }
     }
 
@@ -73,6 +193,10 @@ pub struct Patient {
     wander: Vitals,
     cuff: Vitals,
     cuff_s: f64,
+    /// Seconds the longer courses take.
+    over_s: f64,
+    /// A recording that is played, how fast, and how far it is, seconds.
+    table: Option<(Table, f64, f64)>,
 }
 
 impl Patient {
@@ -87,9 +211,43 @@ impl Patient {
             temperature: between(&mut dice, 36.5, 37.1),
             systolic: between(&mut dice, 116.0, 132.0),
             diastolic: between(&mut dice, 70.0, 82.0),
+            glucose: 100.0,
+            weight: 72.25,
         };
-        let from = if course == Course::Improving { ILL } else { well };
-        Self { dice, well, from, course, course_s: 0.0, wander: WANDER.zip(WANDER, |_, _| 0.0), cuff: from, cuff_s: 0.0 }
+        let from = match course {
+            Course::Improving => ILL,
+            Course::Recovery => well.plus(at(RECOVERY, 0.0)),
+            _ => well,
+        };
+        Self {
+            dice,
+            well,
+            from,
+            course,
+            course_s: 0.0,
+            wander: WANDER.zip(WANDER, |_, _| 0.0),
+            cuff: from,
+            cuff_s: 0.0,
+            over_s: COURSE_S,
+            table: None,
+        }
+    }
+
+    /// Lets the longer courses take so many seconds.
+    #[must_use]
+    pub fn over(self, seconds: f64) -> Self {
+        Self { over_s: seconds.max(1.0), ..self }
+    }
+
+    /// Plays a recording, so many of its seconds a second; what it does not say is this patient's own. It ends with its last row.
+    #[must_use]
+    pub fn playing(self, table: Table, speed: f64) -> Self {
+        Self { table: Some((table, speed.max(0.0), 0.0)), ..self }
+    }
+
+    /// The cuff measures at once.
+    pub fn cuff_now(&mut self) {
+        self.cuff_s = 0.0;
     }
 
     /// Changes the course, from where the patient is.
@@ -105,7 +263,13 @@ impl Patient {
         let dice = &mut self.dice;
         self.wander = self.wander.zip(WANDER, |wander, spread| wander * (1.0 - forget) + spread * (2.0 * forget).sqrt() * bell(dice));
         let mut now = self.drift().zip(self.wander, |drift, wander| drift + wander);
-        now.spo2 = now.spo2.clamp(60.0, 100.0);
+        if let Some((table, speed, at)) = &mut self.table {
+            // Its first row is what is seen first.
+            now = table.over(now, *at);
+            *at += seconds * *speed;
+        }
+        now.spo2 = now.spo2.clamp(0.0, 100.0);
+        now.respiration = now.respiration.max(0.0);
         self.cuff_s -= seconds;
         if self.cuff_s <= 0.0 {
             (self.cuff, self.cuff_s) = (now, CUFF_EVERY_S);
@@ -124,10 +288,30 @@ impl Patient {
         let (goal, over_s) = match self.course {
             Course::Stable | Course::Improving => (self.well, RECOVERY_S),
             Course::Deteriorating => (ILL, FALL_S),
+            Course::Sepsis => (self.along(SEPSIS), SETTLE_S),
+            Course::Haemorrhage => (self.along(HAEMORRHAGE), SETTLE_S),
+            Course::RespiratoryFailure => (self.along(RESPIRATORY_FAILURE), SETTLE_S),
+            Course::Opioid => (self.along(OPIOID), SETTLE_S),
+            Course::Recovery => (self.along(RECOVERY), SETTLE_S),
         };
         let along = (self.course_s / over_s).min(1.0);
         self.from.zip(goal, |from, goal| from + (goal - from) * along)
     }
+}
+
+impl Patient {
+    /// Where a course has this patient by now.
+    fn along(&self, course: &[Step]) -> Vitals {
+        self.well.plus(at(course, self.course_s / self.over_s))
+    }
+}
+
+/// How far from well a course is at a part of it.
+fn at(course: &[Step], part: f64) -> [f64; 6] {
+    let Some(after) = course.iter().position(|(place, _)| *place >= part) else { return course.last().map_or([0.0; 6], |(_, away)| *away) };
+    let ((low, from), (high, to)) = (course[after.saturating_sub(1)], course[after]);
+    let along = if high > low { (part - low) / (high - low) } else { 1.0 };
+    std::array::from_fn(|place| from[place] + (to[place] - from[place]) * along)
 }
 
 fn between(dice: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
@@ -172,6 +356,41 @@ mod tests {
                 assert!(normal, "seed {seed}, second {second}: {now:?}");
             }
         }
+    }
+
+    #[test]
+    fn each_course_leads_where_its_name_says_for_any_seed() {
+        for seed in 0..50 {
+            let ends = |course| after(seed, course, 310);
+            let well = after(seed, Course::Stable, 310);
+            let sepsis = ends(Course::Sepsis);
+            assert!(sepsis.temperature > 38.5 && sepsis.heart_rate > 105.0 && sepsis.systolic < 95.0, "seed {seed}: {sepsis:?}");
+            let bled = ends(Course::Haemorrhage);
+            assert!(bled.heart_rate > bled.systolic && bled.temperature < 37.0, "seed {seed}: {bled:?}");
+            let failing = after(seed, Course::RespiratoryFailure, 225);
+            assert!(failing.respiration > 28.0 && failing.spo2 < 90.0, "seed {seed}: {failing:?}");
+            let exhausted = ends(Course::RespiratoryFailure);
+            assert!(exhausted.respiration < 14.0 && exhausted.spo2 < 82.0, "seed {seed}: {exhausted:?}");
+            let opioid = ends(Course::Opioid);
+            assert!(opioid.respiration < 9.0 && opioid.spo2 < 84.0 && opioid.heart_rate < well.heart_rate, "seed {seed}: {opioid:?}");
+            assert!(after(seed, Course::Recovery, 2).systolic < 102.0, "seed {seed} starts well");
+            let recovered = ends(Course::Recovery);
+            assert!(recovered.spo2 > 95.0 && recovered.heart_rate < 95.0, "seed {seed}: {recovered:?}");
+        }
+    }
+
+    #[test]
+    fn in_a_haemorrhage_the_pressure_goes_long_after_the_heart_has_sped_up() {
+        let (well, early) = (after(3, Course::Stable, 120), after(3, Course::Haemorrhage, 120));
+        assert!(early.heart_rate > well.heart_rate + 15.0 && early.systolic > well.systolic - 12.0, "{early:?}");
+    }
+
+    #[test]
+    fn a_recording_goes_before_the_patients_own_vitals_and_as_fast_as_told() {
+        let table = Table::parse("time,hr,spo2\n0,61,99\n60,140,81\n").expect("table");
+        let mut patient = Patient::new(1, Course::Stable).playing(table, 30.0);
+        let seen: Vec<(f64, f64)> = (0..4).map(|_| patient.advance(1.0)).map(|v| (v.heart_rate, v.spo2)).collect();
+        assert_eq!(seen, [(61.0, 99.0), (61.0, 99.0), (140.0, 81.0), (140.0, 81.0)]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod mindray;
 mod oximeters;
 mod ventilator;
 
+use crate::clock;
 use crate::control::Command;
+use crate::faults::Faults;
 use crate::physiology::{Patient, Vitals};
 use crate::port::{self, Port};
 use crate::ready::say;
@@ -106,7 +108,7 @@ pub async fn run(options: Options, patient: Patient, commands: mpsc::Receiver<Co
         }
         _ => bail!("give either --link PATH or --listen ADDRESS"),
     };
-    Runner { device, end, patient, sensor_on: true, silent: false, corrupt: false, truncate: false }.run(commands).await
+    Runner { device, end, patient, sensor_on: true, silent: false, faults: Faults::default(), said: Vec::new() }.run(commands).await
 }
 
 /// The device's end of its wire.
@@ -122,8 +124,9 @@ struct Runner {
     patient: Patient,
     sensor_on: bool,
     silent: bool,
-    corrupt: bool,
-    truncate: bool,
+    faults: Faults,
+    /// What it said in the last second that it said anything.
+    said: Vec<Vec<u8>>,
 }
 
 impl Runner {
@@ -135,6 +138,9 @@ impl Runner {
                 _ = second.tick() => {
                     let vitals = self.patient.advance(1.0);
                     let said = self.device.second(&vitals, self.sensor_on);
+                    if !said.is_empty() {
+                        self.said.clone_from(&said);
+                    }
                     if !self.silent {
                         self.send(said).await;
                     }
@@ -163,10 +169,14 @@ impl Runner {
                         let noise = self.patient.noise(64);
                         self.end.write(&noise).await;
                     }
-                    Some(Command::Corrupt(_)) => self.corrupt = true,
-                    Some(Command::Truncate(_)) => self.truncate = true,
+                    Some(Command::ClockStep(seconds)) => clock::step(seconds),
+                    Some(Command::Cuff) => self.patient.cuff_now(),
+                    Some(Command::Again(_)) => {
+                        let said = self.said.clone();
+                        self.send(said).await;
+                    }
                     Some(Command::Course(course)) => self.patient.set_course(course),
-                    Some(_) => {}
+                    Some(command) => self.faults.hear(&command, ""),
                 },
             }
         }
@@ -177,17 +187,10 @@ impl Runner {
     }
 
     async fn send(&mut self, messages: Vec<Vec<u8>>) {
-        for mut message in messages {
-            let middle = message.len() / 2;
-            if std::mem::take(&mut self.corrupt)
-                && let Some(byte) = message.get_mut(middle)
-            {
-                *byte ^= 0x04;
+        for message in messages {
+            if let Some(message) = self.faults.mangle(message) {
+                self.end.write(&message).await;
             }
-            if std::mem::take(&mut self.truncate) {
-                message.truncate(middle);
-            }
-            self.end.write(&message).await;
         }
     }
 }

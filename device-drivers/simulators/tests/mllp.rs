@@ -71,3 +71,30 @@ async fn a_message_is_sent_again_under_its_own_id_until_it_is_acknowledged_and_t
     monitor.tell("plug");
     message(&mut ears).await;
 }
+
+#[tokio::test]
+async fn a_recorded_table_is_what_the_messages_say_and_an_old_one_comes_again_when_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = directory.path().join("night.csv");
+    std::fs::write(&table, "time,hr,spo2\n0,143,83\n").unwrap();
+    let (transport, mut ears) = transport();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    transport.open(Spec::Mllp(MllpListenSpec { address, connections_max: 4, idle: Duration::from_secs(10) }));
+    let bound = ears
+        .until(5, |stamped| match stamped.event {
+            LinkEvent::Listening { address } => Some(address.to_string()),
+            _ => None,
+        })
+        .await;
+    let mut monitor = Simulator::start(&["play", "--protocol", "hl7.oru", "--connect", &bound, "--table", table.to_str().unwrap()]);
+    let (link, text, first) = message(&mut ears).await;
+    assert!(text.contains("|1.5.1.1|143|") && text.contains("|1.22.1.2|83|"), "{text}");
+    transport.send(link, Channel::Stream, ack(&first)).unwrap();
+    let (link, _, second) = message(&mut ears).await;
+    assert_ne!(second, first);
+    monitor.tell("again");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    transport.send(link, Channel::Stream, ack(&second)).unwrap();
+    let (_, _, again) = message(&mut ears).await;
+    assert!(again == first || again == second, "{again} is neither {first} nor {second}");
+}

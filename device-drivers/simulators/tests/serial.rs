@@ -4,6 +4,7 @@
 mod support;
 
 use driver::Channel;
+use record::code::Code;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::{Ears, Simulator, transport};
@@ -175,4 +176,26 @@ async fn garbage_on_the_line_arrives_as_it_is() {
         noise.extend(ears.bytes(5).await);
     }
     assert_eq!(noise.len(), 64);
+}
+
+#[tokio::test]
+async fn a_recorded_table_is_what_the_monitor_displays() {
+    let (directory, path) = place();
+    let table = directory.path().join("night.csv");
+    std::fs::write(&table, "time,8867-4,59408-5,9279-1\n0,143,83,31\n").unwrap();
+    let played = ["play", "--protocol", "ge.dri", "--link", path.to_str().unwrap(), "--table", table.to_str().unwrap()];
+    let _monitor = Simulator::start(&played);
+    let (transport, mut ears) = transport();
+    let link = transport.open(spec(&path, None));
+    ears.connected(5).await;
+    let frame = page(&transport, link, &mut ears).await;
+    let framed = [&[0x7e], &frame[..], &[0x7e]].concat();
+    let read = catalogue::decode("ge.dri", &framed).unwrap();
+    let value = |code: Code| {
+        read.iter().find_map(|out| match out {
+            driver::Out::Reading(reading) if reading.code == code => reading.value.as_ref().ok().map(|value| value.to_f64()),
+            _ => None,
+        })
+    };
+    assert_eq!([Code::HEART_RATE, Code::SPO2].map(value), [Some(143.0), Some(83.0)]);
 }

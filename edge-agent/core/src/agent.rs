@@ -10,6 +10,7 @@ use crate::durable::Failure;
 use crate::effects::{Effect, Note};
 use crate::ingest::{Arrival, Links};
 use crate::input::{Input, LinkEvent, LinkId};
+use crate::limiting::Limiting;
 use crate::on_record::OnRecord;
 use crate::pairing::Pairings;
 use crate::patients::Patients;
@@ -49,6 +50,7 @@ pub struct Agent {
     pub(crate) charts: Charts,
     pub(crate) scores: BTreeMap<PatientId, Scored>,
     pub(crate) alerts: Alerts,
+    pub(crate) limiting: Limiting,
     pub(crate) series: Series,
     pub(crate) writer: Writer,
     pub(crate) commands: VecDeque<Queued>,
@@ -107,6 +109,7 @@ impl Agent {
             charts: Charts::default(),
             scores: BTreeMap::new(),
             alerts: Alerts::default(),
+            limiting: Limiting::new(format!("edge-agent/{}", settings.version)),
             series: Series::new(settings.seal_every_s, settings.seal_waves_every_s),
             writer: Writer::new(settings.limits.waiting_bytes_max),
             commands: VecDeque::new(),
@@ -166,6 +169,7 @@ impl Agent {
                 }
             }
             Input::Closed(patients) => self.close(patients, now, &mut out),
+            Input::Configured(standing) => self.configure(&standing, &mut out),
             Input::Room(room) => self.room(room, now, &mut out),
             Input::Sync(view) => {
                 if self.sync != view {
@@ -348,15 +352,20 @@ impl Agent {
         let wanted = std::mem::take(&mut self.to_score);
         let occupied: Vec<(BedId, PatientId)> = self.association.occupied().map(|(b, p)| (b.clone(), p.clone())).collect();
         self.scores.retain(|patient, _| occupied.iter().any(|(_, p)| p == patient));
+        self.limiting.keep(|patient| occupied.iter().any(|(_, p)| p == patient));
         for (bed, patient) in occupied.into_iter().filter(|(_, patient)| wanted.contains(patient)) {
             let empty = Chart::default();
             let chart = self.charts.get(&Whose::Patient(patient.clone())).unwrap_or(&empty);
             // Somebody whose Patient has not arrived yet is scored as of unknown age: no score would be the greater danger.
-            let subject = self.patients.get(&patient).map(|person| person.subject(now.wall)).unwrap_or_default();
+            let person = self.patients.get(&patient);
+            let subject = person.map(|person| person.subject(now.wall)).unwrap_or_default();
+            let whom = person.map(|person| person.whom(now.wall)).unwrap_or_default();
             self.counts.scored += 1;
             let inputs = chart.for_scores(subject);
             let here_since = self.association.here_since(&patient).unwrap_or(now.wall);
-            let scored = Scored { bed: bed.clone(), here_since, result: SCORE.assess(&inputs, now.wall), inputs, trigger: chart.trigger };
+            let limited = self.limiting.judge(&patient, whom, &inputs, now.wall, now.mono);
+            let (result, trigger) = (SCORE.assess(&inputs, now.wall), chart.trigger);
+            let scored = Scored { bed: bed.clone(), here_since, at: now.wall, result, limited, inputs, trigger };
             self.alerts.follow(&patient, &scored, now.mono);
             self.scores.insert(patient, scored);
             self.beds_changed.insert(bed);

@@ -1,6 +1,7 @@
 //! An alert as it is kept: a FHIR R4 DetectedIssue whose extensions hold what a replay needs.
 
 use crate::chart::Chart;
+use crate::limiting::{Crossed, Limited};
 use edge_api::alert::Severity;
 use record::code::Code;
 use record::id::{BedId, PatientId, ResourceId};
@@ -47,7 +48,10 @@ impl Resolution {
 pub(crate) struct Grounds<'a> {
     pub patient: &'a PatientId,
     pub bed: &'a BedId,
-    pub assessment: &'a Assessment,
+    pub at: Timestamp,
+    /// None where the score is not for the patient.
+    pub assessment: Option<&'a Assessment>,
+    pub limited: &'a Limited,
     pub inputs: &'a risk::Chart,
     pub chart: &'a Chart,
 }
@@ -59,13 +63,40 @@ pub(crate) const fn severity(priority: Priority) -> Severity {
     }
 }
 
-/// "*** NEWS2 at least 8: SpO₂ 88 %, Respiration rate 26 /min; missing Temperature".
-pub(crate) fn text(priority: Priority, assessment: &Assessment, inputs: &risk::Chart) -> String {
+/// "*** NEWS2 at least 8: SpO₂ 88 %, Respiration rate 26 /min; missing Temperature; limits: SpO₂ 88 % below 90", or where the
+/// score calls for nothing "** SpO₂ 88 % below 90 (Children of 2-3 years)".
+pub(crate) fn text(priority: Priority, grounds: &Grounds<'_>) -> String {
     let marks = match priority {
         Priority::Medium => "**",
         Priority::High => "***",
     };
-    let mut text = format!("{marks} {} {}", assessment.score.to_uppercase(), assessment.total);
+    let crossed: Vec<String> = grounds.limited.crossed.iter().take(NAMED_MAX).map(beyond).collect();
+    let mut text = match grounds.assessment.filter(|assessment| assessment.alert.is_some()) {
+        Some(assessment) => format!("{marks} {}", scored(assessment)),
+        None => {
+            let set = grounds.limited.rules.as_ref().map(|rules| rules.set.as_str()).unwrap_or_default();
+            format!("{marks} {} ({set})", crossed.join(", "))
+        }
+    };
+    if grounds.assessment.is_some_and(|assessment| assessment.alert.is_some()) && !crossed.is_empty() {
+        let _ = write!(text, "; limits: {}", crossed.join(", "));
+    }
+    if grounds.inputs.subject.age_years.is_none() {
+        text.push_str("; age unknown");
+    }
+    text
+}
+
+/// "SpO₂ 88 % below 90".
+fn beyond(crossed: &Crossed) -> String {
+    let Crossed { code, value, side, bound, .. } = crossed;
+    let unit = code.unit().map(record::unit::Unit::shown).unwrap_or_default();
+    format!("{} {value} {unit} {} {bound}", code.label(), side.word())
+}
+
+/// "NEWS2 at least 8: SpO₂ 88 %, Respiration rate 26 /min; missing Temperature".
+fn scored(assessment: &Assessment) -> String {
+    let mut text = format!("{} {}", assessment.score.to_uppercase(), assessment.total);
     let mut earning: Vec<&Part> = assessment.parts.iter().filter(|p| p.points().is_some_and(|points| points > 0)).collect();
     earning.sort_by_key(|part| std::cmp::Reverse(part.points()));
     let named: Vec<String> = earning.iter().take(NAMED_MAX).map(|part| format!("{} {}", part.parameter.label(), charted(part))).collect();
@@ -76,9 +107,6 @@ pub(crate) fn text(priority: Priority, assessment: &Assessment, inputs: &risk::C
     }
     if !missing.is_empty() {
         let _ = write!(text, "; missing {}", missing.join(", "));
-    }
-    if inputs.subject.age_years.is_none() {
-        text.push_str("; age unknown");
     }
     text
 }
@@ -92,7 +120,8 @@ pub(crate) fn charted(part: &Part) -> String {
 }
 
 /// The DetectedIssue that begins an alert.
-pub(crate) fn detected_issue(id: &ResourceId, priority: Priority, score: &dyn Score, grounds: &Grounds<'_>) -> Value {
+pub(crate) fn detected_issue(id: &ResourceId, priority: Priority, grounds: &Grounds<'_>) -> Value {
+    let score = grounds.assessment.filter(|assessment| assessment.alert.is_some()).and_then(|assessment| risk::by_id(&assessment.score));
     let severity = match priority {
         Priority::Medium => "moderate",
         Priority::High => "high",
@@ -104,12 +133,12 @@ pub(crate) fn detected_issue(id: &ResourceId, priority: Priority, score: &dyn Sc
         "resourceType": "DetectedIssue",
         "id": id.as_str(),
         "status": "preliminary",
-        "code": {"text": score.title()},
+        "code": {"text": score.map_or("Alarm limit", Score::title)},
         "severity": severity,
         "patient": {"reference": format!("Patient/{}", grounds.patient)},
-        "identifiedDateTime": grounds.assessment.at.rfc3339(),
-        "detail": text(priority, grounds.assessment, grounds.inputs),
-        "extension": [{"url": EVIDENCE_URL, "valueString": evidence(score, grounds).to_string()}],
+        "identifiedDateTime": grounds.at.rfc3339(),
+        "detail": text(priority, grounds),
+        "extension": [{"url": EVIDENCE_URL, "valueString": evidence(grounds).to_string()}],
     });
     // FHIR has no empty lists.
     if !devices.is_empty() {
@@ -144,6 +173,8 @@ pub(crate) struct Read {
     pub changed: Option<Timestamp>,
     /// Words of the parameters that earned points.
     pub parameters: Vec<String>,
+    /// First codes of the limits it was raised on.
+    pub limits: Vec<String>,
     pub extensions: Vec<Value>,
 }
 
@@ -159,6 +190,7 @@ pub(crate) fn read(resource: &Value) -> Option<Read> {
     let evidence: Value = extension(EVIDENCE_URL).and_then(|e| serde_json::from_str(e).ok()).unwrap_or_default();
     let parts = evidence.get("parts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let earning = parts.iter().filter(|p| p.get("points").and_then(Value::as_u64).is_some_and(|points| points > 0));
+    let crossed = evidence.pointer("/limits/crossed").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let resolution = match extension(RESOLUTION_URL) {
         Some("recovered") => Some(Resolution::Recovered),
         Some("superseded") => Some(Resolution::Superseded),
@@ -180,15 +212,16 @@ pub(crate) fn read(resource: &Value) -> Option<Read> {
         raised: text("identifiedDateTime").and_then(|t| Timestamp::parse(t).ok()).unwrap_or_default(),
         changed: resource.pointer("/meta/lastUpdated").and_then(Value::as_str).and_then(|t| Timestamp::parse(t).ok()),
         parameters: earning.filter_map(|p| p.get("parameter").and_then(Value::as_str).map(str::to_owned)).collect(),
+        limits: crossed.iter().filter_map(|c| c.get("limit").and_then(Value::as_str).map(str::to_owned)).collect(),
         extensions: extensions.clone(),
     })
 }
 
-fn evidence(score: &dyn Score, grounds: &Grounds<'_>) -> Value {
-    let Grounds { bed, assessment, inputs, chart, .. } = grounds;
+fn evidence(grounds: &Grounds<'_>) -> Value {
+    let Grounds { bed, at, assessment, limited, inputs, chart, .. } = grounds;
     let inputs = serde_json::to_value(inputs).unwrap_or_default();
     let state = record::document::canonical_json(&inputs);
-    let parts = assessment.parts.iter().map(|part| {
+    let parts = assessment.iter().flat_map(|assessment| &assessment.parts).map(|part| {
         let mut row = json!({"parameter": part.parameter.key()});
         match &part.standing {
             Standing::Used(used) => {
@@ -207,17 +240,32 @@ fn evidence(score: &dyn Score, grounds: &Grounds<'_>) -> Value {
         let boot: String = boot.0.iter().map(|byte| format!("{byte:02x}")).collect();
         json!({"device": device.as_str(), "boot": boot, "next_seq": next})
     });
-    json!({
-        "score": assessment.score,
-        "rules": assessment.rules_version,
-        "rules_sha256": score.rules_hash(),
+    let mut evidence = json!({
         "bed": bed.as_str(),
-        "at_us": assessment.at.0,
-        "total": assessment.total.points(),
-        "exact": assessment.total.is_exact(),
+        "at_us": at.0,
         "parts": parts.collect::<Vec<_>>(),
         "watermark": watermark.collect::<Vec<_>>(),
         "state_sha256": sha256(&[state.as_bytes()]).to_string(),
         "state": inputs,
-    })
+    });
+    if let Some(assessment) = assessment {
+        evidence["score"] = assessment.score.as_ref().into();
+        evidence["rules"] = assessment.rules_version.as_ref().into();
+        evidence["rules_sha256"] = risk::by_id(&assessment.score).map(Score::rules_hash).into();
+        evidence["total"] = assessment.total.points().into();
+        evidence["exact"] = assessment.total.is_exact().into();
+    }
+    if let Some(rules) = &limited.rules {
+        let crossed = limited.crossed.iter().map(|crossed| {
+            let Crossed { limit, code, value, side, bound, .. } = crossed;
+            json!({"limit": limit.key(), "code": code.to_string(), "value": value.to_string(), side.word(): bound.to_string()})
+        });
+        evidence["limits"] = json!({
+            "bundle": rules.bundle,
+            "set": rules.set,
+            "rules_sha256": rules.sha256,
+            "crossed": crossed.collect::<Vec<_>>(),
+        });
+    }
+    evidence
 }

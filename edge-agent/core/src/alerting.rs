@@ -1,4 +1,4 @@
-//! The life of alerts: raised on a score, acknowledged by a person, resolved by calm or by a person; never backwards.
+//! The life of alerts: raised on a score or a value beyond its limit, acknowledged by a person, resolved by calm or by a person; never backwards.
 //!
 //! The durable documents are the state; what is to be written next is worked out afresh from them each time a commit
 //! begins, so that a failed commit or a restart neither loses an alert nor raises it twice.
@@ -9,12 +9,13 @@
 
 use crate::alert_document::{self, Grounds, Read, Resolution};
 use crate::chart::Chart;
+use crate::limiting::Limited;
 use crate::patients::Patients;
 use edge_api::alert::{AlertState, AlertView, Severity};
 use protocol::commit::{DocumentState, Draft, Where};
 use record::id::{BedId, PatientId, ResourceId};
 use record::time::{Monotonic, Timestamp};
-use risk::{Assessment, NotForPatient, Parameter};
+use risk::{Assessment, NotForPatient, Parameter, Priority};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,10 +33,35 @@ pub(crate) struct Scored {
     pub bed: BedId,
     /// Since when the patient has been in a bed here without a break.
     pub here_since: Timestamp,
+    /// The moment it was judged at.
+    pub at: Timestamp,
     pub result: Result<Assessment, NotForPatient>,
+    pub limited: Limited,
     pub inputs: risk::Chart,
     /// Arrival of the bytes it rests on.
     pub trigger: Option<Monotonic>,
+}
+
+impl Scored {
+    /// What it calls for: the graver of what the score says and what the limits say.
+    fn tier(&self) -> Option<Priority> {
+        self.result.as_ref().ok().and_then(|assessment| assessment.alert).max(self.limited.priority())
+    }
+
+    /// Whether all that an alert rests on can be judged: a value that went missing is no recovery. Limits that are no longer gone by
+    /// say nothing.
+    fn is_as_complete_as(&self, alert: &Alert) -> bool {
+        let scored = match &self.result {
+            Ok(assessment) => alert.parameters.iter().all(|word| counted(assessment, word)),
+            Err(_) => alert.parameters.is_empty(),
+        };
+        let Limited { known, judged, .. } = &self.limited;
+        scored
+            && alert
+                .limits
+                .iter()
+                .all(|limit| judged.iter().any(|code| code.key() == *limit) || !known.iter().any(|code| code.key() == *limit))
+    }
 }
 
 /// Every alert held, and how each patient's score has moved since.
@@ -54,6 +80,8 @@ struct Alert {
     view: AlertView,
     patient: PatientId,
     parameters: Vec<String>,
+    /// Limits it was raised on, by their first code.
+    limits: Vec<String>,
     extensions: Vec<Value>,
     resolved: Option<Timestamp>,
     /// A person closed it, and the patient has not recovered since.
@@ -87,10 +115,10 @@ impl Alerts {
         // Whoever ends an alert without saying how is a person, by way of another program.
         let closed = read.is_final && matches!(read.resolution, None | Some(Resolution::Person));
         let changed = held.is_none_or(|a| a.view != view);
-        let Read { patient, parameters, extensions, .. } = read;
+        let Read { patient, parameters, limits, extensions, .. } = read;
         self.by_id.insert(
             state.id.clone(),
-            Alert { id: state.id.clone(), view: view.clone(), patient, parameters, extensions, resolved, closed },
+            Alert { id: state.id.clone(), view: view.clone(), patient, parameters, limits, extensions, resolved, closed },
         );
         self.prune(at);
         changed.then_some(view)
@@ -106,9 +134,8 @@ impl Alerts {
 
     /// Notes a new score: whether the patient is calm, and since when.
     pub fn follow(&mut self, patient: &PatientId, scored: &Scored, now: Monotonic) {
-        let Ok(assessment) = &scored.result else { return };
-        let as_complete = self.open_of(patient).all(|alert| alert.parameters.iter().all(|word| counted(assessment, word)));
-        let calm = assessment.alert.is_none() && as_complete;
+        let calm =
+            scored.tier().is_none() && !scored.limited.any_beyond && self.open_of(patient).all(|alert| scored.is_as_complete_as(alert));
         let lasts = self.open_of(patient).next().is_some() || self.closed_of(patient, scored).next().is_some();
         if calm && lasts {
             self.calm_since.entry(patient.clone()).or_insert(now);
@@ -126,15 +153,14 @@ impl Alerts {
         now: Monotonic,
         id: impl FnOnce() -> ResourceId,
     ) -> Vec<Draft> {
-        let Ok(assessment) = &scored.result else { return Vec::new() };
-        let Some(score) = risk::by_id(&assessment.score) else { return Vec::new() };
         let calm_since = self.calm_since.get(patient);
-        match assessment.alert {
+        match scored.tier() {
             Some(priority) if Some(alert_document::severity(priority)) > self.gravest(patient, scored) => {
                 let mut drafts: Vec<Draft> = self.open_of(patient).map(|a| a.resolve(Resolution::Superseded)).collect();
                 let id = id();
-                let grounds = Grounds { patient, bed: &scored.bed, assessment, inputs: &scored.inputs, chart };
-                let resource = alert_document::detected_issue(&id, priority, score, &grounds);
+                let Scored { bed, at, limited, inputs, .. } = scored;
+                let grounds = Grounds { patient, bed, at: *at, assessment: scored.result.as_ref().ok(), limited, inputs, chart };
+                let resource = alert_document::detected_issue(&id, priority, &grounds);
                 drafts.push(Draft::Create { place: Where::Patient(patient.clone()), resource });
                 if self.triggers.len() >= ALERTS_MAX {
                     self.triggers.pop_first();

@@ -14,6 +14,7 @@ use crate::writer::{COMMAND_ATTEMPTS, Kind, Moved};
 use edge_api::live::{LiveMessage, Stored, WaveHeader};
 use protocol::Committed;
 use protocol::commit::DocumentState;
+use protocol::replica::Standing;
 use record::binding::{Binding, Bound};
 use record::id::{BedId, DeviceId, PatientId};
 use record::observation::Quality;
@@ -36,7 +37,8 @@ impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
-        let Recovered { bindings, patients, scopes, closed, devices, alerts, recent, ticks, sealed_through } = recovered;
+        let Recovered { bindings, patients, scopes, closed, devices, alerts, recent, ticks, sealed_through, configuration } = recovered;
+        self.configure(&configuration, &mut out);
         self.association.know_scopes(scopes);
         closed.into_iter().for_each(|patient| self.association.close(patient));
         self.association.apply(bindings);
@@ -89,6 +91,9 @@ impl Agent {
         let Some(done) = self.writer.succeeded(token) else { return };
         self.refusals.taken(done.kind);
         self.scarce &= done.kind != Kind::Tick;
+        if done.kind == Kind::Report {
+            self.limiting.told();
+        }
         out.extend(self.saving.goes_on().map(Effect::from));
         if let Some(cut) = &done.cut {
             self.series.sealed(cut);
@@ -169,7 +174,7 @@ impl Agent {
                     out.push(Effect::Reply { id: command.id, result: Err(error) });
                 }
             }
-            Kind::Tick | Kind::Setup | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
+            Kind::Tick | Kind::Setup | Kind::Report | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
         }
     }
 
@@ -199,6 +204,22 @@ impl Agent {
                 _ => {}
             }
         }
+    }
+
+    /// What the hub wants this ward to go by. It counts from this moment; devices are asked anew at their next connection.
+    pub(crate) fn configure(&mut self, standing: &Standing, out: &mut Vec<Effect>) {
+        if !self.limiting.take(standing) {
+            return;
+        }
+        for setting in &self.settings.devices {
+            let Some(device) = self.devices.get_mut(&setting.id) else { continue };
+            let sampling = self.limiting.sampling_of(&setting.profile.name).cloned().unwrap_or_default();
+            let profile = &mut device.setting.profile;
+            profile.interval_s = sampling.interval_s.or(setting.profile.interval_s);
+            profile.waves = sampling.waves.unwrap_or_else(|| setting.profile.waves.clone());
+        }
+        out.push(Effect::Note(Note::Configured { name: self.limiting.runs().0 }));
+        self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
     }
 
     /// What was done about a full disk.

@@ -191,6 +191,11 @@ pub enum Note {
         /// Its FHIR resource type.
         resource_type: &'static str,
     },
+    /// What the ward goes by has changed.
+    Configured {
+        /// The bundle's name.
+        name: String,
+    },
     /// Journal recovered at start.
     Recovered {
         /// Ticks read.
@@ -227,6 +232,7 @@ impl fmt::Display for Note {
             Self::CommitFailed { reason, failures } => write!(f, "not saved ({failures} in a row), trying again: {reason}"),
             Self::NotSealed(device) => write!(f, "device {device}: a segment could not be built; its samples stay in the journal"),
             Self::UnusableDocument { resource_type } => write!(f, "a {resource_type} of the record cannot be used"),
+            Self::Configured { name } => write!(f, "limits and sampling are those of {name:?}"),
             Self::Recovered { ticks, samples } => write!(f, "journal: {ticks} ticks, {samples} samples not yet sealed"),
         }
     }

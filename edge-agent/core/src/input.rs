@@ -6,6 +6,7 @@ use driver::Channel;
 use edge_api::sync::SyncView;
 use protocol::Committed;
 use protocol::commit::{DocumentState, GivenUp};
+use protocol::replica::Standing;
 use record::binding::Binding;
 use record::id::{DeviceId, PatientId, ScopeId};
 use record::ledger::Hlc;
@@ -104,6 +105,8 @@ pub enum Input {
     Scopes(Vec<(PatientId, ScopeId)>),
     /// Patients whose record is no longer here: erased, or handed over to another site.
     Closed(Vec<PatientId>),
+    /// What the hub wants this ward to go by, and what it was last told of that.
+    Configured(Box<Standing>),
     /// What was done about a full disk.
     Room(Room),
     /// Where this box stands with its hub.

@@ -9,7 +9,7 @@
 //! is under way at most; what arrives meanwhile goes into the next. A sample belongs to whoever was bound when it was
 //! measured, judged when its segment is cut. The same inputs give the same effects. Every map and queue has a limit.
 //! Never here: radio and serial (`device-drivers/transport`), storage and keys (`edge-agent/store`, `protocol`), sync.
-//! Start at [`Agent::handle`], then follow a sample: `ingest`, `writer`, `series`, `chart`, `alerting`, `view`.
+//! Start at [`Agent::handle`], then follow a sample: `ingest`, `writer`, `series`, `chart`, `limiting`, `alerting`, `view`.
 
 mod agent;
 mod alert_document;
@@ -23,6 +23,7 @@ mod durable;
 mod effects;
 mod ingest;
 mod input;
+mod limiting;
 mod on_record;
 mod pairing;
 mod patients;

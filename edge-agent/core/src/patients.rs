@@ -3,6 +3,7 @@
 use edge_api::ward::PatientView;
 use record::id::PatientId;
 use record::time::Timestamp;
+use risk::limits::Whom;
 use risk::{Spo2Scale, Subject};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -95,6 +96,19 @@ impl Patient {
         u16::try_from(today.0 - born.0 - i32::from(!birthday_passed)).ok()
     }
 
+    /// Completed months at a moment, dated as [`Patient::age_years`] dates them.
+    pub fn age_months(&self, at: Timestamp) -> Option<u16> {
+        let born = date(self.birth_date.as_deref()?)?;
+        let today = date(at.rfc3339().get(..10)?)?;
+        let months = |date: (i32, u8, u8)| date.0 * 12 + i32::from(date.1.max(1)) - 1;
+        u16::try_from(months(today) - months(born) - i32::from(today.2 < born.2.max(1))).ok()
+    }
+
+    /// Whom limits are for.
+    pub fn whom(&self, at: Timestamp) -> Whom {
+        Whom { age_months: self.age_months(at), spo2_scale: self.spo2_scale }
+    }
+
     /// What a score must know.
     pub fn subject(&self, at: Timestamp) -> Subject {
         let age_years = self.age_years(at).map(|years| u8::try_from(years).unwrap_or(u8::MAX));
@@ -155,6 +169,9 @@ mod tests {
         assert_eq!(born("2010-11-22").age_years(at("2026-11-22T00:00:00Z")), Some(16));
         assert_eq!(born("2010").age_years(at("2026-01-01T00:00:00Z")), Some(16));
         assert_eq!(born("2030-01-01").age_years(at("2026-01-01T00:00:00Z")), None);
+        let months = |born_on, on: &'static str| born(born_on).age_months(at(on));
+        assert_eq!((months("2026-08-22", "2026-11-21T23:59:59Z"), months("2026-08-22", "2026-11-22T00:00:00Z")), (Some(2), Some(3)));
+        assert_eq!((months("2024", "2026-01-01T00:00:00Z"), months("2030-01-01", "2026-01-01T00:00:00Z")), (Some(24), None));
         assert_eq!(born("long ago").age_years(at("2026-01-01T00:00:00Z")), None);
     }
 

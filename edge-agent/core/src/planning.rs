@@ -80,7 +80,7 @@ impl Agent {
     /// What the box itself has to write, gravest first.
     fn own(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Option<Wanted> {
         let may = |kind: Kind| !self.refusals.hold_back(kind, now.mono) && !self.given_up(kind);
-        let (alerts, setup, cut) = (may(Kind::Alerts), may(Kind::Setup), may(Kind::Cut));
+        let (alerts, setup, cut, report) = (may(Kind::Alerts), may(Kind::Setup), may(Kind::Cut), may(Kind::Report));
         if alerts {
             let drafts = self.alert_drafts(now, entropy);
             if !drafts.is_empty() {
@@ -93,6 +93,9 @@ impl Agent {
                 return Some(Wanted::system(Kind::Setup, drafts));
             }
             self.set_up = true;
+        }
+        if report && let Some(report) = self.limiting.owed() {
+            return Some(Wanted::system(Kind::Report, vec![Draft::Report(report)]));
         }
         if self.stopping {
             self.series.all_due();

@@ -1,6 +1,7 @@
 //! What the store held when the program started.
 
 use protocol::commit::DocumentState;
+use protocol::replica::Standing;
 use record::binding::Binding;
 use record::id::{PatientId, ScopeId};
 use record::ledger::Hlc;
@@ -32,4 +33,6 @@ pub struct Recovered {
     /// `(device, boot, waves, next_seq)`: samples below `next_seq` are in segments. Must cover every (device, boot) of
     /// `ticks`, however old its measurements.
     pub sealed_through: Vec<(String, Boot, bool, u64)>,
+    /// What the hub wants this ward to go by, and what it was last told of that.
+    pub configuration: Standing,
 }

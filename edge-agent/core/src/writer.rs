@@ -108,6 +108,8 @@ pub(crate) enum Kind {
     Setup,
     /// Alerts.
     Alerts,
+    /// What the hub is told of what it rolled out.
+    Report,
     /// Segments.
     Cut,
 }

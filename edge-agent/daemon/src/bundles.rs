@@ -58,6 +58,7 @@ impl Bundles {
                 };
                 self.hands.import(file, &(Arc::new(welcome) as _), &mut heard, told)?
             }
+            Ask::RollOut { .. } | Ask::RollBack { .. } => bail!("only a hub rolls out what sites go by"),
         };
         if let Some((_, nudge)) = &self.heard {
             nudge.notify_one();

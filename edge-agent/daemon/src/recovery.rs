@@ -2,12 +2,13 @@
 
 use edge_core::Recovered;
 use protocol::commit::DocumentState;
-use protocol::replica::{MANUAL, SeriesReader, Vitals};
+use protocol::replica::{MANUAL, SeriesReader, Standing, Vitals};
 use protocol::store::{DocumentFilter, StoreError, StoredDocument};
 use protocol::{Store, Transaction};
 use record::binding::{Bindings, Bound};
 use record::document::Document;
 use record::id::ReplicaId;
+use record::ledger::grant::ScopeRole;
 use record::series::decode_tick;
 use record::time::{Now, Timestamp};
 use serde_json::Value;
@@ -68,7 +69,14 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
         recent,
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
+        configuration: configuration(tx, me)?,
     })
+}
+
+/// What the hub wants this ward to go by: it lies in this box's own site scope.
+fn configuration(tx: &mut dyn Transaction, me: ReplicaId) -> Result<Standing, StoreError> {
+    let own = tx.scopes()?.into_iter().find(|s| s.creator == me && s.role == Some(ScopeRole::Site));
+    own.map_or_else(|| Ok(Standing::default()), |scope| protocol::replica::standing(tx, scope.id))
 }
 
 fn documents(tx: &mut dyn Transaction, resource_type: &str) -> Result<Vec<StoredDocument>, StoreError> {

@@ -266,7 +266,7 @@ async fn bring(mut queue: mpsc::Receiver<Brought>, recorder: Recorder, told: mps
 /// How the brain hears of what is new: of a patient's documents, the scope first; of a record that is open again, not that it
 /// was closed.
 pub fn news(replica: &Replica, brought: Brought) -> Vec<Input> {
-    let Brought { bindings, documents, mut closed, .. } = brought;
+    let Brought { bindings, documents, mut closed, configured, .. } = brought;
     let patients = documents.iter().filter(|d| d.resource_type == "Patient").filter_map(|d| d.id.as_str().parse::<PatientId>().ok());
     let scopes: Vec<_> = patients.filter_map(|p| replica.scope_of(&p).map(|scope| (p, scope))).collect();
     closed.retain(|patient| replica.scope_of(patient).is_none());
@@ -283,6 +283,7 @@ pub fn news(replica: &Replica, brought: Brought) -> Vec<Input> {
     if !closed.is_empty() {
         inputs.push(Input::Closed(closed));
     }
+    inputs.extend(configured.map(|standing| Input::Configured(Box::new(standing))));
     inputs
 }
 

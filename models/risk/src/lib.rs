@@ -20,6 +20,7 @@
 pub mod bands;
 pub mod chart;
 pub mod freshness;
+pub mod limits;
 pub mod score;
 pub mod scores;
 

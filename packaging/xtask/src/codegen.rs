@@ -1,13 +1,18 @@
-//! The OpenAPI documents, as the programs state them: `desktop-app/ui/openapi/{agent,hub}.json`.
+//! The OpenAPI documents, as the programs state them: `desktop-app/ui/openapi/{agent,hub}.json`; and the JSON Schemas of what people
+//! write by hand: `firmware-configs/schema/`.
 
-use crate::run::{cargo, must, screens, target};
+use crate::run::{cargo, must, root, screens, target};
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 
 const DOCUMENTS: [(&str, &str); 2] = [("edge-agent", "agent.json"), ("sync-hub", "hub.json")];
 
-/// Writes both.
+/// Crates, their example that prints a schema, and the file it is kept in.
+const SCHEMAS: [(&str, &str, &str); 3] =
+    [("driver", "profile_schema", "device.json"), ("risk", "limits_schema", "limits.json"), ("risk", "limits_schema", "bundle.json")];
+
+/// Writes them all.
 ///
 /// # Errors
 /// A program does not build or does not print its document.
@@ -41,6 +46,12 @@ fn documents() -> Result<Vec<(PathBuf, String)>> {
         let text = String::from_utf8(output.stdout).with_context(|| format!("{program} openapi"))?;
         let _: serde::de::IgnoredAny = serde_json::from_str(&text).with_context(|| format!("{program} openapi is no JSON"))?;
         documents.push((screens().join("openapi").join(file), format!("{}\n", text.trim_end())));
+    }
+    for (of, example, file) in SCHEMAS {
+        let output = cargo(&["run", "--quiet", "--locked", "--package", of, "--example", example, "--", file]).output();
+        let output = output.with_context(|| format!("the schema {file}"))?;
+        ensure!(output.status.success(), "the schema {file}: {}", String::from_utf8_lossy(&output.stderr));
+        documents.push((root().join("firmware-configs/schema").join(file), String::from_utf8(output.stdout)?));
     }
     Ok(documents)
 }

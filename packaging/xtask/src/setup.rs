@@ -67,8 +67,8 @@ const BLE_VM: [Package; 5] = [
     package("xz-utils", For::BleVm, "unpacks the kernel's modules"),
     package("python3-venv", For::BleVm, "runs the strap (bumble)"),
 ];
-/// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet.
-const PYTHON_PEERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
+/// PyPI: DuckDB takes the same backfill, pyarrow writes the same numerics as Parquet, sdc11073 sends the same reports.
+const PYTHON_PEERS: [&str; 3] = ["duckdb==2.0.0", "pyarrow==26.0.1", "sdc11073==3.0.0"];
 /// npm: replicates the same documents.
 const NODE_PEERS: [&str; 2] = ["pouchdb@9.0.0", "pouchdb-server@4.2.0"];
 

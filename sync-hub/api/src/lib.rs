@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod code;
+pub mod configuration;
 pub mod enrol;
 pub mod fleet;
 pub mod live;
@@ -33,6 +34,9 @@ use utoipa::OpenApi;
         patient::erasures,
         quarantine::list,
         quarantine::accept,
+        configuration::list,
+        configuration::roll_out,
+        configuration::roll_back,
         alert::acknowledge,
         enrol::post
     )

@@ -11,6 +11,7 @@
 //! Never here: the ledger (`protocol`), sockets, files, clocks, randomness.
 
 pub mod alerts;
+pub mod configuration;
 pub mod enrolment;
 pub mod fleet;
 pub mod latency;

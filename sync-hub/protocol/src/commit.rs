@@ -3,6 +3,7 @@
 use record::binding::Binding;
 use record::id::{DeviceId, PatientId, ResourceId};
 use record::ledger::body::AuditEvent;
+use record::ledger::configuration::Report;
 use record::ledger::{Act, Head};
 use record::series::{Frame, Segment};
 use record::time::Timestamp;
@@ -74,6 +75,8 @@ pub enum Draft {
         /// Measured at or before.
         end: Timestamp,
     },
+    /// What this site did about what its hub wants it to go by.
+    Report(Report),
     /// Audit events, into this replica's own audit.
     Audit(Vec<AuditEvent>),
 }

@@ -4,16 +4,20 @@
 
 use crate::clock;
 use crate::config::Config;
+use crate::configuring::{self, Wish};
 use crate::house::House;
 use crate::hub::Hub;
 use crate::keeping;
 use crate::register::Fleet;
 use anyhow::{Context, bail};
 use edge_store::{DataDir, DataDirError};
+use hub_api::configuration::RolledOut;
+use hub_core::configuration::Groups;
 use hub_core::membership::Revocation;
 use hub_core::site::SiteName;
 use protocol::{Peer, PeerRole};
 use record::id::ReplicaId;
+use record::ledger::Act;
 use record::time::Timestamp;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +29,7 @@ use web::recorder::Recorder;
 pub struct Bundles {
     hands: Hands,
     fleet: Arc<Mutex<Fleet>>,
+    groups: Groups,
     /// Told of alerts; none for a command.
     hub: Option<Arc<Hub>>,
 }
@@ -37,9 +42,9 @@ impl Bundles {
     ///
     /// # Errors
     /// The keys cannot be used.
-    pub fn new(house: &House, recorder: Recorder, fleet: Fleet, hub: Option<Arc<Hub>>) -> anyhow::Result<Self> {
+    pub fn new(house: &House, recorder: Recorder, fleet: Fleet, groups: Groups, hub: Option<Arc<Hub>>) -> anyhow::Result<Self> {
         let hands = Hands { recorder, identity: Arc::new(house.identity()?) };
-        Ok(Self { hands, fleet: Arc::new(Mutex::new(fleet)), hub })
+        Ok(Self { hands, fleet: Arc::new(Mutex::new(fleet)), groups, hub })
     }
 
     /// Does what is asked. Waits for disk and recorder.
@@ -54,7 +59,21 @@ impl Bundles {
                 Ok(self.hands.export(&peer, &name, file, told)?)
             }
             Ask::Import => self.import(file, told),
+            Ask::RollOut { to, reason } => self.configure(to, reason, Wish::RollOut(configuring::read(file)?)),
+            Ask::RollBack { to, reason } => self.configure(to, reason, Wish::RollBack),
         }
+    }
+
+    /// Not about bundles on a stick, and yet here: it is the same door for commands beside a running hub.
+    fn configure(&self, to: &str, reason: &str, wish: Wish) -> anyhow::Result<Report> {
+        let meant = configuring::meant(&to.parse()?, &fleet(&self.fleet).sites()?, &self.groups)?;
+        let act = Act { user: "command-line".to_owned(), session: String::new(), reason: reason.to_owned() };
+        let done = self.hands.recorder.submit(move |desk| configuring::carry_out(desk, &act, &meant, &wish))?;
+        let RolledOut { sites, skipped } = done.blocking_recv()??;
+        if let Some(hub) = &self.hub {
+            hub.wake_named(&sites);
+        }
+        Ok(Report::RolledOut { sites, skipped })
     }
 
     fn site(&self, site: &str) -> anyhow::Result<Peer> {
@@ -157,7 +176,7 @@ pub fn command(config: &Config, ask: &Ask, file: &Path) -> anyhow::Result<()> {
     };
     let (recorder, recording) = keeping::open(&house)?;
     let fleet = house.shelf.fleet()?;
-    let done = Bundles::new(&house, recorder, fleet, None).and_then(|bundles| bundles.work(ask, file, &mut told));
+    let done = Bundles::new(&house, recorder, fleet, config.groups.clone(), None).and_then(|bundles| bundles.work(ask, file, &mut told));
     let _ = recording.join();
     print(&done?)
 }

@@ -1,10 +1,10 @@
 //! The command line.
 
 use crate::config::Config;
-use crate::{bundles, commands, run, users};
+use crate::{bundles, commands, configuring, run, users};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use web::accounts::Role;
 use web::bundles::spool::Ask;
 
@@ -42,6 +42,9 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// What sites go by: limits and sampling.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Makes a ledger bundle for a site, sealed and signed: what it has not said it has.
     Export {
         /// For which site.
@@ -97,6 +100,38 @@ enum SiteCommand {
 }
 
 #[derive(Subcommand, Debug)]
+enum ConfigCommand {
+    /// Whether sites could use a bundle.
+    Check {
+        /// The bundle, TOML.
+        file: PathBuf,
+    },
+    /// Who goes by what, as JSON lines.
+    List(Place),
+    /// Rolls a bundle out; each site takes it up when it next syncs, and answers.
+    RollOut {
+        /// The bundle, TOML.
+        file: PathBuf,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Takes sites back to what was rolled out to them before.
+    RollBack(Whom),
+}
+
+#[derive(Args, Debug)]
+struct Whom {
+    /// all, group:<name> (of hub.toml) or site:<name>.
+    #[arg(long)]
+    to: String,
+    /// Why; kept in the ledger.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand, Debug)]
 enum UserCommand {
     /// Adds a person. The password or PIN is one line of standard input, never an argument.
     Add {
@@ -135,6 +170,14 @@ impl Cli {
             Command::Site(SiteCommand::Revoke { site, reason, place }) => commands::revoke_site(&place.load()?, &site, &reason),
             Command::User(UserCommand::Add { user, role, name, pin_stdin, place }) => {
                 users::add(&place.load()?, &user, name.as_deref(), role, pin_stdin)
+            }
+            Command::Config(ConfigCommand::Check { file }) => configuring::check(&file),
+            Command::Config(ConfigCommand::List(place)) => configuring::list(&place.load()?),
+            Command::Config(ConfigCommand::RollOut { file, whom: Whom { to, reason, place } }) => {
+                bundles::command(&place.load()?, &Ask::RollOut { to, reason }, &file)
+            }
+            Command::Config(ConfigCommand::RollBack(Whom { to, reason, place })) => {
+                bundles::command(&place.load()?, &Ask::RollBack { to, reason }, Path::new(""))
             }
             Command::Verify(place) => commands::verify(&place.load()?),
             Command::Backup { to, place } => commands::backup(&place.load()?, &to),

@@ -1,7 +1,9 @@
 //! `hub.toml`. Every key can be overridden by `LAMPLIGHT_<KEY>`; a key nobody knows is an error that names it and the file.
 
 use anyhow::{Context, bail};
+use hub_core::configuration::Groups;
 use hub_core::fleet::Patience;
+use hub_core::site::SiteName;
 use hub_store::PostgresUrl;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,6 +38,9 @@ pub struct Config {
     /// A site silent for longer is offline, seconds.
     #[serde(default = "default_offline")]
     pub offline_s: u32,
+    /// Groups of sites, by name: what is rolled out to `group:<name>` goes to these.
+    #[serde(default)]
+    pub groups: Groups,
     /// Write logs as JSON.
     #[serde(default)]
     pub log_json: bool,
@@ -98,7 +103,7 @@ const fn default_offline() -> u32 {
     600
 }
 
-/// Keys that the environment may override: all of them.
+/// Keys that the environment may override: all but `groups`.
 const KEYS: [&str; 11] = ["name", "data", "store", "bind", "mqtt", "names", "ui", "late_s", "offline_s", "log_json", "scrape_token"];
 
 impl Config {
@@ -150,6 +155,11 @@ impl Config {
         }
         if self.late_s == 0 || self.late_s >= self.offline_s {
             bail!("late_s must be at least 1 and below offline_s, got {} and {}", self.late_s, self.offline_s);
+        }
+        for (group, sites) in &self.groups {
+            if let Some(site) = sites.iter().find(|site| site.parse::<SiteName>().is_err()) {
+                bail!("groups.{group}: {site:?} is no site's name");
+            }
         }
         if self.names.is_empty() {
             for (key, address) in [("bind", self.bind), ("mqtt", self.mqtt)] {

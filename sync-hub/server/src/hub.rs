@@ -151,6 +151,15 @@ impl Hub {
         }
     }
 
+    /// Tells sites that there is something for them. Only a courtesy: they sync by themselves too.
+    pub fn wake_named(&self, sites: &[String]) {
+        for site in sites.iter().filter_map(|site| site.parse::<SiteName>().ok()) {
+            if self.wake.try_send(site).is_err() {
+                tracing::debug!("too many sites wait to be woken");
+            }
+        }
+    }
+
     /// Notes alerts among documents that have changed; `of` says which replica began a document's scope.
     pub fn note_alerts(&self, site: ReplicaId, documents: &[DocumentState]) {
         let mut alerts = self.alerts();

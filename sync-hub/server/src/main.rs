@@ -16,6 +16,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod configuring;
 mod fleet_view;
 mod house;
 mod hub;

@@ -75,6 +75,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let told_mqtt = format!("{}:{}", config.told_host(), mqtt_at.port());
     let (wake, wakes) = mpsc::channel(WAKES);
     let (identity, gate) = (house.identity()?, house.shelf.gate());
+    let groups = config.groups.clone();
     let parts = Parts { config, identity, authority, mqtt: told_mqtt, recorder: recorder.clone(), gate, fleet, wake };
     let hub = Arc::new(Hub::new(parts));
     tokio::select! {
@@ -84,7 +85,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
 
     let broker = Broker::start().await?;
     let (say_hearing, mut hearing) = watch::channel(false);
-    let bundles = Bundles::new(&house, recorder.clone(), bundles, Some(Arc::clone(&hub)))?;
+    let bundles = Bundles::new(&house, recorder.clone(), bundles, groups, Some(Arc::clone(&hub)))?;
     let work: Work = Arc::new(move |ask, file, told| bundles.work(ask, file, told).map_err(|error| format!("{error:#}")));
     let background = [
         tokio::spawn(spool::serve(house.data.path().to_owned(), || clock::now().wall, work)),

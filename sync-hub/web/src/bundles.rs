@@ -98,6 +98,13 @@ pub enum Report {
         /// Why the first of them was not.
         first_refusal: Option<String>,
     },
+    /// A configuration was rolled out, or back.
+    RolledOut {
+        /// For these sites.
+        sites: Vec<String>,
+        /// Left out: nothing has come from them yet, or there is nothing to go back to.
+        skipped: Vec<String>,
+    },
 }
 
 /// What is remembered of the newest bundle of a peer.

@@ -91,6 +91,17 @@ impl Simulator {
         Self::start(folder, wearer, "mllp", &["--connect".into(), listener.into(), "--ack-log".into(), ack_log.into()]).await
     }
 
+    /// A monitor that speaks `protocol` at a port of its own, and the address it listens at.
+    ///
+    /// # Errors
+    /// It does not come up, or does not say where it listens.
+    pub async fn listening(folder: &Path, wearer: Wearer, protocol: &str) -> Result<(Self, String)> {
+        let options = ["--protocol", protocol, "--listen", "127.0.0.1:0"].map(OsString::from);
+        let simulator = Self::start(folder, wearer, "wire", &options).await?;
+        let address = simulator.ready.pointer("/ready/listen").and_then(Value::as_str).map(str::to_owned);
+        Ok((simulator, address.context("the simulator does not say where it listens")?))
+    }
+
     async fn start(folder: &Path, wearer: Wearer, kind: &str, options: &[OsString]) -> Result<Self> {
         let mut args: Vec<OsString> = vec![kind.into()];
         args.extend_from_slice(options);

@@ -3,7 +3,7 @@
 
 mod objects;
 
-use super::peripheral::{Kind, Peripheral};
+use super::peripheral::Peripheral;
 use anyhow::Result;
 use objects::{Adapter, AgentManager, Characteristic, Device, Radio, Service};
 use std::sync::Arc;
@@ -191,9 +191,10 @@ fn offered(peripheral: &Peripheral) -> Vec<(&'static str, u16, Vec<Offer>)> {
     let (service, measurement) = peripheral.service();
     let serial = peripheral.address.replace(':', "").into_bytes();
     let mut own = vec![(MEASUREMENT, measurement, "notify", Vec::new())];
-    if peripheral.kind == Kind::GlucoseMeter {
+    if peripheral.kind.has_memory() {
         own.push((RECORDS, RECORD_ACCESS, "indicate", Vec::new()));
     }
+    own.extend(peripheral.session_start().map(|value| ("char0017", 0x2aaa, "read", value)));
     let mut all = vec![
         ("service0010", service, own),
         ("service0020", 0x180f, vec![("char0021", 0x2a19, "read", vec![BATTERY_PERCENT])]),

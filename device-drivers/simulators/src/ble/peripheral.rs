@@ -1,7 +1,10 @@
 //! The devices themselves: who they are, what they offer, what they measure.
 
-use super::characteristics::{BloodPressure, Glucose, Memory, Number, Temperature, WallTime, Weight};
+use super::characteristics::{
+    BloodPressure, CgmRecord, Composition, Glucose, Memory, Number, SessionStart, SpotCheck, Temperature, WallTime, Weight,
+};
 use crate::clock::now_ms;
+use crate::faults::Faults;
 use crate::physiology::Vitals;
 use jiff::tz::TimeZone;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -23,11 +26,49 @@ pub enum Kind {
     Scale,
     /// A glucose meter: Glucose service, a new record each minute; it sends what it is asked for.
     GlucoseMeter,
+    /// A glucose sensor under the skin: Continuous Glucose Monitoring service, a record each minute, said at once and stored.
+    GlucoseSensor,
+    /// A scale that measures what a body is made of: Body Composition service, stepped on every minute.
+    BodyScale,
+    /// A finger oximeter for single results: Pulse Oximeter service, spot-check, used every half minute.
+    SpotOximeter,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::HeartRate, Self::Oximeter, Self::BloodPressure, Self::Thermometer, Self::Scale, Self::GlucoseMeter];
+    pub const ALL: [Self; 9] = [
+        Self::HeartRate,
+        Self::Oximeter,
+        Self::BloodPressure,
+        Self::Thermometer,
+        Self::Scale,
+        Self::GlucoseMeter,
+        Self::GlucoseSensor,
+        Self::BodyScale,
+        Self::SpotOximeter,
+    ];
+
+    /// The protocol it speaks.
+    #[must_use]
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::HeartRate => "ble.heart-rate",
+            Self::Oximeter => "ble.plx-continuous",
+            Self::BloodPressure => "ble.blood-pressure",
+            Self::Thermometer => "ble.thermometer",
+            Self::Scale => "ble.weight",
+            Self::GlucoseMeter => "ble.glucose",
+            Self::GlucoseSensor => "ble.cgm",
+            Self::BodyScale => "ble.body-composition",
+            Self::SpotOximeter => "ble.plx-spot",
+        }
+    }
+
+    /// Whether it answers requests for stored records.
+    #[must_use]
+    pub const fn has_memory(self) -> bool {
+        matches!(self, Self::GlucoseMeter | Self::GlucoseSensor)
+    }
 
     /// Whether its results carry the time of its own clock, which can be read.
     #[must_use]
@@ -38,6 +79,7 @@ impl Kind {
 
 /// Seconds between uses of a thermometer, of a scale and of a glucose meter.
 const THERMOMETER_EVERY_S: u64 = 30;
+const SPOT_EVERY_S: u64 = 30;
 const SCALE_EVERY_S: u64 = 60;
 const GLUCOSE_EVERY_S: u64 = 60;
 /// Seconds a sleeping device is awake once it was used.
@@ -75,6 +117,10 @@ pub struct Peripheral {
     memory: Memory,
     /// How much of its memory a cuff has sent since somebody subscribed.
     sent: usize,
+    /// When a sensor was put in.
+    session: WallTime,
+    /// What goes wrong with what it says next.
+    pub faults: Faults,
 }
 
 /// The state of a device's link.
@@ -143,6 +189,9 @@ impl Peripheral {
             Kind::Thermometer => (4, "Lamplight TH"),
             Kind::Scale => (5, "Lamplight WS"),
             Kind::GlucoseMeter => (6, "Lamplight GL"),
+            Kind::GlucoseSensor => (7, "Lamplight CG"),
+            Kind::BodyScale => (8, "Lamplight BC"),
+            Kind::SpotOximeter => (9, "Lamplight SP"),
         };
         let off = || AtomicBool::new(false);
         let link = Link {
@@ -177,7 +226,17 @@ impl Peripheral {
             cuff: None,
             memory: Memory::default(),
             sent: 0,
+            session: WallTime::now(),
+            faults: Faults::default(),
         }
+    }
+
+    /// A device that anybody may subscribe to, and somebody has.
+    #[must_use]
+    pub fn on_a_table(kind: Kind) -> Self {
+        let device = Self::new(kind, 1, false);
+        device.link.notifying.store(true, Relaxed);
+        device
     }
 
     /// The 16-bit numbers of its service and its measurement.
@@ -190,6 +249,9 @@ impl Peripheral {
             Kind::Thermometer => (0x1809, 0x2a1c),
             Kind::Scale => (0x181d, 0x2a9d),
             Kind::GlucoseMeter => (0x1808, 0x2a18),
+            Kind::GlucoseSensor => (0x181f, 0x2aa7),
+            Kind::BodyScale => (0x181b, 0x2a9c),
+            Kind::SpotOximeter => (0x1822, 0x2a5e),
         }
     }
 
@@ -197,7 +259,7 @@ impl Peripheral {
     pub fn measurement(&mut self, vitals: &Vitals) -> Option<Vec<u8>> {
         let used = |every_s: u64, seconds: u64| seconds % every_s == 1;
         self.seconds += 1;
-        match self.kind {
+        let said = match self.kind {
             Kind::HeartRate => Some(self.heart_rate(vitals)),
             Kind::Oximeter => Some(self.oximetry(vitals)),
             Kind::BloodPressure => {
@@ -205,14 +267,32 @@ impl Peripheral {
                 None
             }
             Kind::Thermometer => (!self.sleeps && used(THERMOMETER_EVERY_S, self.seconds)).then(|| self.temperature(vitals)),
-            Kind::Scale => used(SCALE_EVERY_S, self.seconds).then(weight),
+            Kind::Scale => used(SCALE_EVERY_S, self.seconds).then(|| weight(vitals)),
             Kind::GlucoseMeter => {
                 if used(GLUCOSE_EVERY_S, self.seconds) {
-                    self.store_glucose();
+                    self.store_glucose(vitals);
                 }
                 None
             }
-        }
+            Kind::GlucoseSensor => used(GLUCOSE_EVERY_S, self.seconds).then(|| self.sense_glucose(vitals)),
+            Kind::BodyScale => used(SCALE_EVERY_S, self.seconds).then(|| composition(vitals)),
+            Kind::SpotOximeter => used(SPOT_EVERY_S, self.seconds).then(|| self.spot_check(vitals)),
+        };
+        said.and_then(|said| self.faults.mangle(said))
+    }
+
+    /// What is stored is sent once more to whoever is subscribed, as if it were new.
+    pub fn again(&mut self) -> Vec<Vec<u8>> {
+        self.sent = 0;
+        let stored = if self.kind.has_memory() { &self.memory.records[..] } else { &[] };
+        stored.iter().map(|(_, bytes)| bytes.clone()).collect()
+    }
+
+    /// When a sensor's session began, for who reads it.
+    #[must_use]
+    pub fn session_start(&self) -> Option<Vec<u8>> {
+        let start = SessionStart { at: self.session, zone: 0, dst: 0, protected: true };
+        (self.kind == Kind::GlucoseSensor).then(|| start.bytes())
     }
 
     /// What it says to somebody who has just subscribed, where it has something to say.
@@ -286,12 +366,35 @@ impl Peripheral {
         Temperature { fahrenheit: false, value, at: Some(WallTime::now()), site: Some(EAR) }.measurement()
     }
 
-    fn store_glucose(&mut self) {
+    fn spot_check(&self, vitals: &Vitals) -> Vec<u8> {
+        const SENSOR_OFF: u32 = 1 << 11;
+        let number = |value: f64| if self.sensor_on { Number::Of(whole(value).into(), 0) } else { Number::NotANumber };
+        let sensor = (!self.sensor_on).then_some(SENSOR_OFF);
+        let (spo2, pulse) = (number(vitals.spo2), number(vitals.heart_rate));
+        SpotCheck { spo2, pulse, at: Some(WallTime::now()), status: Some(0), sensor, amplitude: None, clock_not_set: false }.measurement()
+    }
+
+    /// A record each minute of the session; one of a sensor that has come off has no number, and says why.
+    fn sense_glucose(&mut self, vitals: &Vitals) -> Vec<u8> {
+        const SENSOR_MALFUNCTION: u8 = 1 << 3;
+        let offset_min = u16::try_from(self.seconds / GLUCOSE_EVERY_S).unwrap_or(u16::MAX);
+        let glucose = if self.sensor_on { Number::Of(whole(vitals.glucose).into(), 0) } else { Number::NotANumber };
+        let status = Some(if self.sensor_on { 0 } else { SENSOR_MALFUNCTION });
+        let record =
+            CgmRecord { glucose, offset_min, status, calibration: None, warning: None, trend: None, quality: None, protected: true };
+        self.memory.records.push((offset_min, record.bytes()));
+        if self.memory.records.len() > MEMORY_MAX {
+            self.memory.records.remove(0);
+        }
+        record.bytes()
+    }
+
+    fn store_glucose(&mut self, vitals: &Vitals) {
         const CAPILLARY_WHOLE_BLOOD: u8 = 1;
         const FINGER: u8 = 1;
         let sequence = self.memory.records.last().map_or(1, |(number, _)| number.wrapping_add(1));
-        // 90 to 119 mg/dL, in kg/L.
-        let value = Number::Of(90 + i32::from(sequence % 30), -5);
+        // mg/dL as kg/L.
+        let value = Number::Of(whole(vitals.glucose).into(), -5);
         let concentration = Some((value, CAPILLARY_WHOLE_BLOOD, FINGER));
         let said = Glucose {
             sequence,
@@ -343,8 +446,20 @@ impl Peripheral {
 }
 
 /// An adult who steps on it dressed.
-fn weight() -> Vec<u8> {
-    Weight { imperial: false, steps: 14_448, at: Some(WallTime::now()), user: Some(1), bmi_height: None }.measurement()
+fn weight(vitals: &Vitals) -> Vec<u8> {
+    Weight { imperial: false, steps: steps(vitals), at: Some(WallTime::now()), user: Some(1), bmi_height: None }.measurement()
+}
+
+/// What a scale of that kind tells a healthy adult: fat, and besides it water, impedance and weight.
+fn composition(vitals: &Vitals) -> Vec<u8> {
+    let (water, impedance) = (steps(vitals) / 100 * 55, 5_000);
+    let parts = [None, None, None, None, None, Some(water), Some(impedance), Some(steps(vitals)), None];
+    Composition { imperial: false, fat: 231, at: Some(WallTime::now()), user: Some(1), parts }.measurement()
+}
+
+/// A scale's steps of 5 g.
+fn steps(vitals: &Vitals) -> u16 {
+    whole(vitals.weight * 200.0)
 }
 
 impl WallTime {
@@ -377,7 +492,16 @@ mod tests {
         Peripheral::new(kind, 1, Manner::default(), Arc::default())
     }
 
-    const VITALS: Vitals = Vitals { heart_rate: 60.0, spo2: 98.0, respiration: 15.0, temperature: 36.8, systolic: 120.0, diastolic: 75.0 };
+    const VITALS: Vitals = Vitals {
+        heart_rate: 60.0,
+        spo2: 98.0,
+        respiration: 15.0,
+        temperature: 36.8,
+        systolic: 120.0,
+        diastolic: 75.0,
+        glucose: 104.0,
+        weight: 72.25,
+    };
 
     #[test]
     fn the_strap_sends_rate_contact_and_the_time_between_beats() {

@@ -6,6 +6,8 @@ use crate::physiology::Vitals;
 pub const ECG1: u8 = 1;
 /// Wave type of the plethysmogram, 100 samples a second, hundredths of a percent.
 pub const PLETH: u8 = 8;
+/// Wave type of impedance respiration, 25 samples a second, hundredths of an ohm.
+pub const RESPIRATION: u8 = 15;
 /// The value that says "no valid value".
 pub const INVALID: i16 = -32767;
 
@@ -80,7 +82,7 @@ fn record(number: u8, now_ms: i64, main: i16, subrecords: &[(u8, Vec<u8>)]) -> V
 }
 
 fn basic(now_ms: i64, page: &Page) -> Vec<u8> {
-    let Vitals { heart_rate, spo2, respiration, temperature, systolic, diastolic } = page.vitals;
+    let Vitals { heart_rate, spo2, respiration, temperature, systolic, diastolic, .. } = page.vitals;
     let pulse = whole(heart_rate);
     let mut out = empty(now_ms, 0);
     group(&mut out, 4, EXISTS | ACTIVE | HR_SOURCE_ECG, LEADS_II, &[pulse, 0, 0, 0, whole(respiration)]);

@@ -127,7 +127,7 @@ impl IntelliVue {
     }
 
     fn waves(&mut self, vitals: &Vitals) -> Vec<u8> {
-        let samples = self.pleth.next(125, vitals.heart_rate);
+        let samples = self.pleth.next(125, vitals);
         let bytes = samples.iter().fold(Writer::default(), |all, sample| all.words(&[(i32::from(*sample) + 2000).clamp(0, 4095) as u16]));
         let mut attributes = vec![attribute(0x096e, Writer::default().words(&[0x4bb4, 0]).part(bytes))];
         // Described once, and not before its first samples: as the real one does.

@@ -1,6 +1,7 @@
 //! A Mindray monitor's server: reports once it is asked, and stops for a host that does not echo.
 
 use super::{Device, whole};
+use crate::clock::now_ms;
 use crate::physiology::Vitals;
 
 /// The monitor.
@@ -9,6 +10,7 @@ pub struct Mindray {
     asked: bool,
     unheard_s: u32,
     cuff: Option<(u16, u16)>,
+    when: String,
 }
 
 impl Mindray {
@@ -41,8 +43,12 @@ impl Device for Mindray {
         ];
         let mut out = vec![Self::message(204, &periodic), Self::message(106, &[])];
         let cuff = (whole(vitals.systolic), whole(vitals.diastolic));
-        let when = if self.cuff == Some(cuff) { "20260128090000" } else { "20260128090100" };
-        self.cuff = Some(cuff);
+        // A result keeps its stamp for as long as it is repeated.
+        if self.cuff != Some(cuff) || self.when.is_empty() {
+            self.when = jiff::Timestamp::from_millisecond(now_ms()).unwrap_or_default().strftime("%Y%m%d%H%M%S").to_string();
+            self.cuff = Some(cuff);
+        }
+        let when = &self.when;
         let timed = |row: String| format!("{row}||APERIODIC|{when}");
         let aperiodic = [timed(row(170, "Sys", 2105, &cuff.0.to_string())), timed(row(171, "Dia", 2105, &cuff.1.to_string()))];
         out.push(Self::message(503, &aperiodic));

@@ -29,7 +29,7 @@ impl FiveByte {
 impl Device for FiveByte {
     fn second(&mut self, vitals: &Vitals, sensor_on: bool) -> Vec<Vec<u8>> {
         let (pulse, spo2) = (whole(vitals.heart_rate) as u8, whole(vitals.spo2) as u8);
-        let samples = self.wave.next(self.a_second, vitals.heart_rate);
+        let samples = self.wave.next(self.a_second, vitals);
         let frame = |sample: i16| {
             if sensor_on {
                 let bar = height(sample) / 7;
@@ -79,7 +79,7 @@ impl Device for ContecNew {
         if !self.streaming {
             return Vec::new();
         }
-        let samples = self.wave.next(60, vitals.heart_rate);
+        let samples = self.wave.next(60, vitals);
         let packet = |sample: i16| {
             let data = if sensor_on {
                 [8, height(sample), height(sample) / 7, whole(vitals.heart_rate) as u8, whole(vitals.spo2) as u8, 127, 0]
@@ -124,7 +124,7 @@ impl Nonin {
 impl Device for Nonin {
     fn second(&mut self, vitals: &Vitals, sensor_on: bool) -> Vec<Vec<u8>> {
         let (pulse, spo2) = if sensor_on { (whole(vitals.heart_rate), whole(vitals.spo2) as u8) } else { (511, 127) };
-        let samples = self.wave.next(75, vitals.heart_rate);
+        let samples = self.wave.next(75, vitals);
         let frame = |(number, sample): (usize, i16)| {
             let place = number % 25;
             let mut status = 0x80 | if sensor_on { 0x02 } else { 0x40 | 0x08 };

@@ -13,6 +13,7 @@ use crate::effects::Note;
 use crate::input::LinkId;
 use crate::plausible::checked;
 use crate::settings::DeviceSetting;
+use driver::profile::Profile;
 use driver::{About, Channel, Driver, Fault, In, Out};
 use record::code::Code;
 use record::decimal::Decimal;
@@ -34,7 +35,7 @@ pub(crate) struct Links {
     sessions: u32,
     by_id: BTreeMap<LinkId, Link>,
     /// Drivers of devices whose link is down: what they remember of repeats outlives a connection.
-    idle: BTreeMap<DeviceId, Box<dyn Driver>>,
+    idle: BTreeMap<DeviceId, (Profile, Box<dyn Driver>)>,
     repeats: BTreeMap<DeviceId, Repeats>,
 }
 
@@ -111,7 +112,9 @@ impl Links {
         }
         self.close(link);
         self.sessions = self.sessions.saturating_add(1);
-        let driver = self.idle.remove(&setting.id).unwrap_or_else(|| (row.make)(&setting.profile));
+        // One made for other facts, such as another interval, is of no use any more.
+        let idle = self.idle.remove(&setting.id).filter(|(profile, _)| *profile == setting.profile);
+        let driver = idle.map_or_else(|| (row.make)(&setting.profile), |(_, driver)| driver);
         let boot = boot(self.run, self.sessions);
         let setting = setting.clone();
         self.by_id.insert(link, Link { setting, driver, boot, next_seq: 0, wake_at: None, offset_us: None, deaf: false });
@@ -120,7 +123,7 @@ impl Links {
 
     pub fn close(&mut self, link: LinkId) {
         if let Some(closed) = self.by_id.remove(&link) {
-            self.idle.insert(closed.setting.id, closed.driver);
+            self.idle.insert(closed.setting.id, (closed.setting.profile, closed.driver));
         }
     }
 

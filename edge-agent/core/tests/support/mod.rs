@@ -62,6 +62,8 @@ pub struct Ward {
     /// Frames of durable ticks.
     pub ticked: Vec<Frame>,
     pub commits: u64,
+    /// What the hub rolled out, as the store would give it back after a crash.
+    pub configuration: protocol::replica::Standing,
     dice: Dice,
     wake: Option<Monotonic>,
     commands: u64,
@@ -116,6 +118,7 @@ impl Ward {
             sealed: Vec::new(),
             ticked: Vec::new(),
             commits: 0,
+            configuration: Default::default(),
             dice,
             wake: None,
             commands: 0,
@@ -299,7 +302,7 @@ impl Ward {
         self.now.mono = Monotonic(500_000);
         self.wake = None;
         self.replica = open(&mut self.store, self.settings.run, self.now, &mut self.dice);
-        let recovered = recovered(&mut self.store);
+        let recovered = Recovered { configuration: self.configuration.clone(), ..recovered(&mut self.store) };
         let (agent, effects) = Agent::new(self.settings.clone(), recovered, self.now);
         self.agent = agent;
         self.absorb(effects);
@@ -417,6 +420,7 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
+        configuration: Default::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::binding::Binding;
 use crate::id::{ReplicaId, ResourceId, ScopeId};
 use crate::ledger::chain::{ChainId, Head};
+use crate::ledger::configuration::Configuration;
 use crate::ledger::entry::Kind;
 use crate::ledger::grant::Grant;
 use crate::ledger::hlc::Hlc;
@@ -54,6 +55,8 @@ pub enum Body {
     Erasure(Erasure),
     /// See [`Revocation`].
     Revocation(Revocation),
+    /// See [`Configuration`].
+    Configuration(Configuration),
 }
 
 impl Body {
@@ -73,6 +76,7 @@ impl Body {
             Self::Membership(_) => Kind::MEMBERSHIP,
             Self::Erasure(_) => Kind::ERASURE,
             Self::Revocation(_) => Kind::REVOCATION,
+            Self::Configuration(_) => Kind::CONFIGURATION,
         }
     }
 

@@ -39,8 +39,10 @@ impl Kind {
     pub const ERASURE: Self = Self(11);
     /// A replica whose writes count no longer, and up to where they did.
     pub const REVOCATION: Self = Self(12);
+    /// What a hub wants a site to go by, or what came of it there.
+    pub const CONFIGURATION: Self = Self(13);
     /// The highest number this program understands.
-    pub const NEWEST: Self = Self::REVOCATION;
+    pub const NEWEST: Self = Self::CONFIGURATION;
 
     /// Whether this program knows what such entries say. Others are kept, relayed and digested.
     #[must_use]

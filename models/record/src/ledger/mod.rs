@@ -10,6 +10,7 @@
 
 pub mod body;
 pub mod chain;
+pub mod configuration;
 pub mod digest;
 pub mod entry;
 pub mod envelope;

@@ -2,6 +2,7 @@
 //! refused stops its own chain only.
 
 use super::apply::{Applying, Changes};
+use super::configuration::Standing;
 use super::{Known, Replica, shed};
 use crate::access::Access;
 use crate::commit::DocumentState;
@@ -35,6 +36,8 @@ pub struct Accepted {
     pub bindings: Vec<(Hlc, Binding)>,
     /// Patients whose record was closed: erased, or handed over.
     pub closed: Vec<PatientId>,
+    /// What this replica's own site is to go by, if that changed.
+    pub configured: Option<Standing>,
 }
 
 impl Accepted {
@@ -47,6 +50,7 @@ impl Accepted {
         self.documents.extend(later.documents);
         self.bindings.extend(later.bindings);
         self.closed.extend(later.closed);
+        self.configured = later.configured.or(self.configured.take());
     }
 
     /// Whether anything is new here.
@@ -120,6 +124,7 @@ impl<'a> Taking<'a> {
         accepted.documents = self.changes.documents;
         accepted.bindings = self.changes.bindings;
         accepted.closed = self.changes.closed;
+        accepted.configured = self.changes.configured;
         (self.known, accepted)
     }
 

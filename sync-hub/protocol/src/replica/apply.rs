@@ -1,6 +1,7 @@
 //! From entries to views: documents, bindings, the segment index, keys and memberships. The same for what is written here
 //! and for what arrives; order and repeats do not matter.
 
+use super::configuration::{self, Standing};
 use super::{Known, damaged, shed};
 use crate::commit::DocumentState;
 use crate::store::{DeadLetter, Incident, Mask, Scope, SegmentRow, State, StoreError, StoredDocument, Transaction};
@@ -9,6 +10,7 @@ use record::document::{self, Conflict, Document, Origin, canonical_json};
 use record::fhir::identity;
 use record::id::{PatientId, ScopeId};
 use record::ledger::body::{Act, Body, DocumentEvent, Erasure, Membership, Refiling, RunStart, Span};
+use record::ledger::configuration::Configuration;
 use record::ledger::grant::{self, Grant, ScopeRole};
 use record::ledger::seal::{self, Place};
 use record::ledger::{ChainId, Header, Hlc, Identity, ScopeKey};
@@ -28,6 +30,8 @@ pub(super) struct Changes {
     pub bindings: Vec<(Hlc, Binding)>,
     /// Patients whose record is no longer here.
     pub closed: Vec<PatientId>,
+    /// What this replica's own site is to go by, if that changed.
+    pub configured: Option<Standing>,
 }
 
 /// Why a payload does not yield a body.
@@ -161,6 +165,26 @@ impl Applying<'_> {
                 self.change_scope(header.scope, |scope| scope.access.revoke(revocation.replica, &revocation.heads))?;
                 self.released(header.scope)?;
             }
+            Body::Configuration(event) => self.configuration(header, event)?,
+        }
+        Ok(())
+    }
+
+    /// A neighbour's configuration is an entry here and no view: it concerns its own box and the hub.
+    fn configuration(&mut self, header: &Header, event: &Configuration) -> Result<(), Failed> {
+        let me = self.identity.replica();
+        let by_hub = self.known.is_hub(me, header.author);
+        match event {
+            Configuration::Rollout(_) if !by_hub => return Err(Failed::Content("only the hub says what a site is to go by".to_owned())),
+            Configuration::Report(_) if !header.scope.is_begun_by(header.author) => {
+                return Err(Failed::Content("only the site itself says what it goes by".to_owned()));
+            }
+            _ => {}
+        }
+        let own = header.scope.is_begun_by(me);
+        if own || self.known.is_hub(me, me) {
+            let standing = configuration::take(self.tx, header.scope, header.hlc, event)?;
+            self.changes.configured = standing.filter(|_| own).or(self.changes.configured.take());
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use record::document::{self, Document};
 use record::fhir::PatientView;
 use record::id::{DeviceId, ResourceId, ScopeId, new_resource_id};
 use record::ledger::body::{Acknowledgement, Body, Change, DocumentEvent, Refiling};
+use record::ledger::configuration::Configuration;
 use record::ledger::grant::ScopeRole;
 use record::observation::Quality;
 use record::series::{Frame, Segment, SegmentKind};
@@ -47,6 +48,10 @@ impl Writer<'_> {
                     self.refile(from, to, waves, device, (*start, *end), entropy)?;
                 }
                 Ok(())
+            }
+            Draft::Report(report) => {
+                let scope = self.place(&Where::Site)?;
+                self.add(scope, &Body::Configuration(Configuration::Report(report.clone())), entropy)
             }
             Draft::Audit(events) => {
                 let scope = self.own(ScopeRole::Audit)?;

@@ -178,8 +178,8 @@ impl Replica {
         }
         tx.commit()?;
         self.known = known;
-        let Changes { documents, bindings, closed } = changes;
-        Ok((well, Accepted { documents, bindings, closed, ..Accepted::default() }))
+        let Changes { documents, bindings, closed, configured } = changes;
+        Ok((well, Accepted { documents, bindings, closed, configured, ..Accepted::default() }))
     }
 }
 

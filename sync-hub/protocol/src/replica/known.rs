@@ -137,8 +137,9 @@ impl Known {
 
     /// Whether an author may write entries of a kind into a scope.
     pub fn may_write(&self, scope: &Scope, me: ReplicaId, author: ReplicaId, kind: Kind) -> bool {
-        /// What a hub writes into a site's scopes: documents, answers to alerts, and who takes part.
-        const FROM_HUB: &[Kind] = &[Kind::RUN_START, Kind::DOCUMENTS, Kind::GRANT, Kind::MEMBERSHIP, Kind::ERASURE, Kind::REVOCATION];
+        /// What a hub writes into a site's scopes: documents, answers to alerts, who takes part, and what the site is to go by.
+        const FROM_HUB: &[Kind] =
+            &[Kind::RUN_START, Kind::DOCUMENTS, Kind::GRANT, Kind::MEMBERSHIP, Kind::ERASURE, Kind::REVOCATION, Kind::CONFIGURATION];
         if scope.id.is_begun_by(author) || !kind.is_known() {
             return true;
         }

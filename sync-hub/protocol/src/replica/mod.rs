@@ -3,6 +3,7 @@
 
 mod accept;
 mod apply;
+mod configuration;
 mod draft;
 pub(crate) mod duties;
 mod index;
@@ -15,6 +16,7 @@ mod unsealed;
 mod write;
 
 pub use accept::{Accepted, Refused};
+pub use configuration::{CONFIGURATIONS_MAX, ConfigureError, Standing, standing};
 pub use duties::{Retention, Scrubbed};
 pub use membership::{Handover, MembershipError, Transfer};
 pub use read::{MANUAL, Vitals, documents_of, frames_of, parts_of, patient_scope};

@@ -1,6 +1,7 @@
 //! The hub's own routes: one row each.
 
 mod alerts;
+mod configuration;
 mod enrol;
 mod fleet;
 mod patients;
@@ -13,6 +14,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::{Router, routing};
 use hub_api::alert::ACKNOWLEDGE;
+use hub_api::configuration::{CONFIGURATION, ROLL_BACK, ROLL_OUT};
 use hub_api::enrol::ENROL;
 use hub_api::fleet::{CLOSE, FLEET, INCIDENTS, REVOKE, SITE_STATE, SITES, STATE};
 use hub_api::patient::{ERASE, ERASURES, ErasureView, REASON_MAX, TRANSFER, TRANSFERS, TransferView};
@@ -44,6 +46,9 @@ pub fn routes(hub: Arc<Hub>) -> Routes {
         .route(ERASURES, routing::get(patients::erasures))
         .route(QUARANTINE, routing::get(quarantine::list))
         .route(ACCEPT, routing::post(quarantine::accept))
+        .route(CONFIGURATION, routing::get(configuration::list))
+        .route(ROLL_OUT, routing::post(configuration::roll_out))
+        .route(ROLL_BACK, routing::post(configuration::roll_back))
         .route(ACKNOWLEDGE, routing::post(alerts::acknowledge))
         .with_state(Arc::clone(&hub));
     let session = Router::new()

@@ -100,6 +100,7 @@ fn word(kind: Kind) -> String {
         Kind::MEMBERSHIP => "membership",
         Kind::ERASURE => "erasure",
         Kind::REVOCATION => "revocation",
+        Kind::CONFIGURATION => "configuration",
         Kind(other) => return format!("kind:{other}"),
     };
     word.to_owned()

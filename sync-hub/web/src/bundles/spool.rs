@@ -40,6 +40,20 @@ pub enum Ask {
     },
     /// To take one in.
     Import,
+    /// Of a hub: to roll out the configuration in the file.
+    RollOut {
+        /// To whom.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// Of a hub: to roll sites back.
+    RollBack {
+        /// Whom.
+        to: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -101,7 +115,7 @@ impl Spool {
     }
 
     fn wait(&self, data: &Path, ask: &Ask, file: &Path, told: &mut dyn FnMut(Progress)) -> Result<Report, SpoolError> {
-        if *ask == Ask::Import {
+        if matches!(ask, Ask::Import | Ask::RollOut { .. }) {
             copy(file, &self.bundle)?;
         }
         write(&self.ask, &serde_json::to_vec(ask).unwrap_or_default())?;

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod influx;
 pub mod postgres;
 pub mod pouch;
+pub mod sdc;
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ impl Cache {
         self.0.as_deref().context("peers were not asked for")
     }
 
-    /// The Python that has pyarrow and duckdb.
+    /// The Python that has pyarrow, duckdb and sdc11073.
     ///
     /// # Errors
     /// It is not set up.

@@ -116,7 +116,7 @@ async fn loaded(context: &Context) -> Result<Vec<Row>> {
     ])
 }
 
-fn agent(folder: &Path, beds: Vec<String>, devices: Vec<DeviceConfig>) -> Agent {
+pub(super) fn agent(folder: &Path, beds: Vec<String>, devices: Vec<DeviceConfig>) -> Agent {
     let config = AgentConfig {
         name: "bench".into(),
         data: folder.join("data"),
@@ -134,6 +134,6 @@ fn agent(folder: &Path, beds: Vec<String>, devices: Vec<DeviceConfig>) -> Agent 
 }
 
 /// Numerics received so far, as the agent counts them.
-async fn received(nurse: &Client) -> Result<f64> {
+pub(super) async fn received(nurse: &Client) -> Result<f64> {
     Ok(nurse.get("/api/v1/status").await?["received"].as_f64().unwrap_or(0.0))
 }

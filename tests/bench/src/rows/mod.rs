@@ -1,6 +1,7 @@
 //! One file for each piece of work. To add one: a file with a `run`, and a line in [`WORKS`].
 
 mod agent;
+mod agent_hundred;
 mod backfill;
 mod decode_ble;
 mod decode_streams;
@@ -8,6 +9,7 @@ mod disk_numerics;
 mod disk_real;
 mod ingest;
 mod link;
+mod live;
 mod query;
 mod sync_documents;
 mod sync_quiet;
@@ -71,6 +73,8 @@ pub const WORKS: &[Work] = &[
     Work { name: "decode-ble", run: decode_ble::run },
     Work { name: "agent", run: agent::run },
     Work { name: "link", run: link::run },
+    Work { name: "agent-100-beds", run: agent_hundred::run },
+    Work { name: "live", run: live::run },
 ];
 
 impl Work {

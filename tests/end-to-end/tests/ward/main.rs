@@ -7,6 +7,7 @@ mod bad_line;
 mod bluetooth_faults;
 mod bundles;
 mod clone;
+mod configuration;
 mod crash;
 mod damage;
 mod demonstration;
