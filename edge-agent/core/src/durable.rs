@@ -10,6 +10,7 @@ use crate::effects::{Effect, LiveEvent, Note, Telemetry};
 use crate::input::Room;
 use crate::recovered::Recovered;
 use crate::refusals::Refusals;
+use crate::statements::What;
 use crate::writer::{COMMAND_ATTEMPTS, Kind, Moved};
 use edge_api::bed::Saved;
 use edge_api::live::{LiveMessage, Stored, WaveHeader};
@@ -37,7 +38,7 @@ impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
-        let Recovered { bindings, patients, scopes, closed, devices, alerts, recent, ticks, sealed_through } = recovered;
+        let Recovered { bindings, patients, scopes, closed, devices, alerts, statements, recent, ticks, sealed_through } = recovered;
         self.association.know_scopes(scopes);
         closed.into_iter().for_each(|patient| self.association.close(patient));
         self.association.apply(bindings);
@@ -55,6 +56,13 @@ impl Agent {
         }
         for alert in &alerts {
             self.alerts.take(alert, &self.patients, now.wall, None);
+        }
+        for statement in &statements {
+            self.laboratory.take(statement);
+            self.device_alarms.take(statement);
+        }
+        for device in self.device_alarms.standing() {
+            self.statements.push(device, now.wall, What::Unheard("restart"));
         }
         for frame in &recent {
             self.chart(frame, false);
@@ -95,8 +103,11 @@ impl Agent {
             self.association.apply_own(done.bindings.iter().cloned(), now);
             self.rebound(&done.bindings, &done.moved, now);
         }
-        self.release(out);
         self.take_documents(&result.documents, now, out);
+        if done.kind == Kind::Statements {
+            self.statements.kept();
+        }
+        self.release(out);
         if let Some(last) = done.frames.last() {
             let count = |of: fn(&Frame) -> u64| u32::try_from(done.frames.iter().map(of).sum::<u64>()).unwrap_or(u32::MAX);
             let stored = Stored {
@@ -167,6 +178,10 @@ impl Agent {
                     out.push(Effect::Reply { id: command.id, result: Err(error) });
                 }
             }
+            Kind::Statements => {
+                self.statements.refused(full);
+                self.refusals.refused(failed.kind, retry_at);
+            }
             Kind::Tick | Kind::Setup | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
         }
     }
@@ -192,6 +207,12 @@ impl Agent {
                     let view = self.alerts.take(document, &self.patients, now.wall, Some(now.mono));
                     out.extend(view.map(|view| Effect::from(LiveMessage::Alert(view))));
                 }
+                "DiagnosticReport" | "Observation" => self.laboratory.take(&document.json),
+                "Communication" => {
+                    if let Some(device) = self.device_alarms.take(&document.json) {
+                        self.beds_changed.extend(self.association.bed_of(&device).cloned());
+                    }
+                }
                 _ => {}
             }
         }
@@ -212,6 +233,7 @@ impl Agent {
                 out.extend(self.saving.gives_up(given_up, now.wall).map(Effect::from));
                 self.scarce = true;
                 self.refusals.taken(Kind::Alerts);
+                self.refusals.taken(Kind::Statements);
             }
             Room::Plenty => {
                 out.extend(self.saving.has_room().map(Effect::from));

@@ -7,10 +7,11 @@ use crate::commands::Reply;
 use crate::effects::Effect;
 use crate::input::LinkId;
 use crate::series::Cut;
+use crate::statements::Statements;
 use driver::Channel;
 use protocol::{Commit, Draft, Where};
 use record::binding::Binding;
-use record::id::PatientId;
+use record::id::{DeviceId, PatientId};
 use record::ledger::Act;
 use record::observation::WaveBlock;
 use record::series::{Boot, Frame, Numeric};
@@ -45,7 +46,11 @@ pub(crate) struct Writer {
 /// Bytes a device waits for.
 #[derive(Debug)]
 pub(crate) struct Acknowledgement {
-    after: u64,
+    /// Frames queued before it; filled in by the writer.
+    pub after: u64,
+    pub device: DeviceId,
+    /// The last of the device's statements that must be durable, too; 0 for none.
+    pub statement: u64,
     pub link: LinkId,
     pub boot: Boot,
     pub channel: Channel,
@@ -108,6 +113,8 @@ pub(crate) enum Kind {
     Setup,
     /// Alerts.
     Alerts,
+    /// What devices state besides readings.
+    Statements,
     /// Segments.
     Cut,
 }
@@ -176,18 +183,22 @@ impl Writer {
     }
 
     /// Holds an acknowledgement until every frame queued so far is durable. False if too many wait.
-    pub fn acknowledge(&mut self, link: LinkId, boot: Boot, channel: Channel, bytes: Vec<u8>) -> bool {
+    pub fn acknowledge(&mut self, mut acknowledgement: Acknowledgement) -> bool {
         if self.acknowledgements.len() >= ACKNOWLEDGEMENTS_MAX {
             return false;
         }
-        self.acknowledgements.push_back(Acknowledgement { after: self.queued, link, boot, channel, bytes });
+        acknowledgement.after = self.queued;
+        self.acknowledgements.push_back(acknowledgement);
         true
     }
 
-    /// Acknowledgements that may go.
-    pub fn released(&mut self) -> Vec<Acknowledgement> {
+    /// Acknowledgements that may go; those that wait for a statement hold up no other device's.
+    pub fn released(&mut self, statements: &Statements) -> Vec<Acknowledgement> {
         let ready = self.acknowledgements.iter().take_while(|a| a.after <= self.durable).count();
-        self.acknowledgements.drain(..ready).collect()
+        let waits = |a: &Acknowledgement| statements.waits(&a.device, a.statement);
+        let (held, ready): (Vec<_>, Vec<_>) = self.acknowledgements.drain(..ready).partition(waits);
+        held.into_iter().rev().for_each(|a| self.acknowledgements.push_front(a));
+        ready
     }
 
     /// Whether a commit may begin.

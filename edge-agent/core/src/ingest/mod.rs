@@ -12,8 +12,10 @@ use crate::effects::Note;
 use crate::input::LinkId;
 use crate::plausible::checked;
 use crate::settings::DeviceSetting;
+use driver::alarm::Alarm;
 use driver::{About, Channel, Driver, Fault, In, Out};
 use record::id::{BedId, DeviceId, RunId};
+use record::laboratory::LabReport;
 use record::observation::{Quality, Reading};
 use record::series::{Boot, Frame, Numeric};
 use record::time::{Monotonic, Now, Timestamp};
@@ -53,6 +55,8 @@ pub(crate) struct Arrival {
     pub frames: Vec<Frame>,
     pub send: Vec<(Channel, Vec<u8>)>,
     pub acknowledge: Vec<(Boot, Channel, Vec<u8>)>,
+    pub reports: Vec<LabReport>,
+    pub alarms: Vec<Alarm>,
     pub about: Vec<About>,
     pub faults: Vec<Fault>,
     pub offset_us: Option<i64>,
@@ -156,7 +160,6 @@ impl Link {
         }
         let mut arrival = Arrival::default();
         let mut clock_unusable = false;
-        let mut unkept = false;
         let mut outs = Vec::new();
         if matches!(input, In::Bytes(..)) && std::mem::take(&mut self.deaf) {
             outs = self.driver.handle(now.mono, In::Connected);
@@ -176,7 +179,6 @@ impl Link {
                     self.wave_frame(&mut arrival.frames, now, demo).waves.push(block);
                 }
                 Out::Send(channel, bytes) => arrival.send.push((channel, bytes)),
-                Out::Acknowledge(..) if unkept => {}
                 Out::Acknowledge(channel, bytes) => arrival.acknowledge.push((self.boot, channel, bytes)),
                 Out::WakeAt(at) => self.wake_at = Some(at),
                 Out::About(About::Clock(said)) => {
@@ -184,13 +186,8 @@ impl Link {
                     arrival.offset_us = self.offset_us;
                 }
                 Out::About(about) => arrival.about.push(about),
-                // A device's own alarms are read, not yet kept: the agent raises its own.
-                Out::Alarm(_) => {}
-                // Not kept yet, so its acknowledgement is held back below: the analyser must not forget it.
-                Out::Laboratory(_) => {
-                    unkept = true;
-                    arrival.faults.push(Fault::field("laboratory", "results of analysers are not kept yet"));
-                }
+                Out::Alarm(alarm) => arrival.alarms.push(alarm),
+                Out::Laboratory(report) => arrival.reports.push(report),
                 Out::Fault(fault) => arrival.faults.push(fault),
             }
         }

@@ -402,6 +402,8 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
             version: d.version,
         })
         .collect();
+    let statements =
+        ["DiagnosticReport", "Observation", "Communication"].iter().flat_map(|kind| documents(kind)).map(|d| json(&d)).collect();
     let mut ticks: Vec<_> = [false, true].into_iter().flat_map(|waves| tx.ticks(waves, 0).expect("ticks")).collect();
     ticks.sort_by_key(|(id, _)| *id);
     Recovered {
@@ -411,6 +413,7 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         devices,
         alerts,
         closed: Vec::new(),
+        statements,
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
