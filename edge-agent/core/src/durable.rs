@@ -38,7 +38,8 @@ impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
-        let Recovered { bindings, patients, scopes, closed, devices, alerts, statements, recent, ticks, sealed_through } = recovered;
+        let Recovered { bindings, patients, scopes, closed, devices, alerts, statements, values, recent, ticks, sealed_through } =
+            recovered;
         self.association.know_scopes(scopes);
         closed.into_iter().for_each(|patient| self.association.close(patient));
         self.association.apply(bindings);
@@ -64,7 +65,11 @@ impl Agent {
         for device in self.device_alarms.standing() {
             self.statements.push(device, now.wall, What::Unheard("restart"));
         }
+        for (key, value) in &values {
+            self.links.restore(key, value);
+        }
         for frame in &recent {
+            self.links.remember(frame);
             self.chart(frame, false);
         }
         let sealed: BTreeMap<_, _> = sealed_through.into_iter().map(|(device, boot, waves, next)| ((device, boot, waves), next)).collect();
@@ -94,6 +99,7 @@ impl Agent {
     pub(crate) fn durable(&mut self, now: Now, token: u64, result: &Committed, out: &mut Vec<Effect>) {
         let Some(done) = self.writer.succeeded(token) else { return };
         self.refusals.taken(done.kind);
+        self.links.noted(true);
         self.scarce &= done.kind != Kind::Tick;
         out.extend(self.saving.goes_on().map(Effect::from));
         if let Some(cut) = &done.cut {
@@ -159,6 +165,7 @@ impl Agent {
         let Failure { full, reason, retry_ms } = failure;
         let retry_at = now.mono.plus_micros(retry_ms.saturating_mul(1000));
         let Some(failed) = self.writer.failed(token, retry_at) else { return };
+        self.links.noted(false);
         out.push(Effect::Note(Note::CommitFailed { reason: reason.clone(), failures: self.writer.failures }));
         // What must not be lost is tried by itself: it takes less room than the readings that wait.
         self.scarce |= full;
@@ -209,9 +216,12 @@ impl Agent {
                 }
                 "DiagnosticReport" | "Observation" => self.laboratory.take(&document.json),
                 "Communication" => {
-                    if let Some(device) = self.device_alarms.take(&document.json) {
-                        self.beds_changed.extend(self.association.bed_of(&device).cloned());
-                    }
+                    let bed = self.device_alarms.take(&document.json).and_then(|device| self.association.bed_of(&device).cloned());
+                    // Shown at once.
+                    bed.iter().for_each(|bed| {
+                        self.beds_shown.remove(bed);
+                    });
+                    self.beds_changed.extend(bed);
                 }
                 _ => {}
             }

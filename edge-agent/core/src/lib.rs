@@ -43,6 +43,7 @@ pub use alerting::CALM_BEFORE_RESOLVED_US;
 pub use commands::{Actor, Command, CommandError, CommandReply};
 pub use device_alarms::ALARMS;
 pub use effects::{Effect, LiveEvent, Note, Telemetry};
+pub use ingest::value_keys;
 pub use input::{Input, LinkEvent, LinkId, Room};
 pub use laboratory::REPORTS;
 pub use protocol::replica::MANUAL;

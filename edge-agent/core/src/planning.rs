@@ -57,7 +57,8 @@ impl Agent {
             Some(wanted) => {
                 self.command_was_last = wanted.kind == Kind::Command;
                 let with_frames = !self.scarce || matches!(wanted.kind, Kind::Tick | Kind::Cut);
-                out.push(self.writer.begin(wanted, with_frames));
+                let values = if with_frames { self.links.notes() } else { Vec::new() };
+                out.push(self.writer.begin(wanted, with_frames, values));
             }
             None if self.stopping
                 && (self.series.is_empty() || self.given_up(Kind::Cut))

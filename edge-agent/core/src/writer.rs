@@ -219,8 +219,8 @@ impl Writer {
         !self.frames.is_empty()
     }
 
-    /// Begins a commit of what is `wanted`, with everything queued unless there is room for little.
-    pub fn begin(&mut self, wanted: Wanted, with_frames: bool) -> Effect {
+    /// Begins a commit of what is `wanted`, with everything queued unless there is room for little, and small values.
+    pub fn begin(&mut self, wanted: Wanted, with_frames: bool, values: Vec<(String, Vec<u8>)>) -> Effect {
         let Wanted { kind, act, drafts, frames, cut, reply } = wanted;
         let taken = if with_frames { self.frames.len() } else { 0 };
         let tick: Vec<Frame> = self.frames.iter().take(taken).filter(|f| !f.is_empty()).cloned().chain(frames).collect();
@@ -240,7 +240,7 @@ impl Writer {
             kind,
         });
         let drop_ticks_through = self.under_way.as_ref().and_then(|u| u.cut.as_ref()).map(|cut| cut.drop_ticks_through).unwrap_or_default();
-        Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts } }
+        Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts, values } }
     }
 
     /// The commit of this token is durable; `None` for a token that is not awaited.

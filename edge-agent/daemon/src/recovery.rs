@@ -1,6 +1,6 @@
 //! From the store to the brain: what [`edge_core::Agent`] begins from.
 
-use edge_core::{ALARMS, REPORTS, Recovered, ids_since};
+use edge_core::{ALARMS, REPORTS, Recovered, ids_since, value_keys};
 use protocol::commit::DocumentState;
 use protocol::replica::{MANUAL, SeriesReader, Vitals};
 use protocol::store::{DocumentFilter, StoreError, StoredDocument};
@@ -71,6 +71,7 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
         devices: documents(tx, "Device")?.iter().map(json).collect::<Result<_, _>>()?,
         alerts: documents(tx, "DetectedIssue")?.iter().map(state).collect::<Result<_, _>>()?,
         statements: statements(tx, now.wall)?,
+        values: values(tx)?,
         recent,
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
@@ -86,6 +87,18 @@ fn statements(tx: &mut dyn Transaction, now: Timestamp) -> Result<Vec<Value>, St
         let after = Some(ids_since(kind, now.plus_micros(-back_us)));
         let filter = DocumentFilter { resource_type: resource_type.to_owned(), after, limit: DOCUMENTS_MAX, ..DocumentFilter::default() };
         found.extend(tx.documents(&filter)?.iter().map(json).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(found)
+}
+
+/// Which records each device has sent.
+fn values(tx: &mut dyn Transaction) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
+    for device in documents(tx, "Device")? {
+        let Ok(device) = device.id.as_str().parse() else { continue };
+        for key in value_keys(&device) {
+            found.extend(tx.value(&key)?.map(|value| (key, value)));
+        }
     }
     Ok(found)
 }

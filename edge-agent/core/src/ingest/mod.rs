@@ -7,6 +7,7 @@ mod clock;
 mod repeats;
 
 pub(crate) use repeats::Repeats;
+use repeats::{is_cuff, parts};
 
 use crate::effects::Note;
 use crate::input::LinkId;
@@ -14,6 +15,7 @@ use crate::plausible::checked;
 use crate::settings::DeviceSetting;
 use driver::alarm::Alarm;
 use driver::{About, Channel, Driver, Fault, In, Out};
+use protocol::commit::OWN_VALUES;
 use record::id::{BedId, DeviceId, RunId};
 use record::laboratory::LabReport;
 use record::observation::{Quality, Reading};
@@ -76,9 +78,31 @@ impl Links {
         Self { run, sessions: 0, by_id: BTreeMap::new(), idle: BTreeMap::new(), repeats: BTreeMap::new() }
     }
 
-    /// What the journal tells of a device's latest records.
+    /// What journal and segments tell of a device's latest records.
     pub fn remember(&mut self, frame: &Frame) {
         self.repeats.entry(frame.device.clone()).or_default().recovered(frame);
+    }
+
+    /// What was kept of the records a device has sent.
+    pub fn restore(&mut self, key: &str, value: &[u8]) {
+        let Some((device, part)) = key.strip_prefix(OWN_VALUES).and_then(|key| key.split_once('/')) else { return };
+        if let Ok(device) = device.parse() {
+            self.repeats.entry(device).or_default().restore(part, value);
+        }
+    }
+
+    /// What is to be kept with the frames queued so far, so that it is known after a restart which records they hold.
+    pub fn notes(&mut self) -> Vec<(String, Vec<u8>)> {
+        let of = |(device, repeats): (&DeviceId, &mut Repeats)| {
+            let keyed = move |(part, value): (String, Vec<u8>)| (value_key(device, &part), value);
+            repeats.notes().into_iter().map(keyed).collect::<Vec<_>>()
+        };
+        self.repeats.iter_mut().flat_map(of).collect()
+    }
+
+    /// Whether the notes taken last are durable.
+    pub fn noted(&mut self, durable: bool) {
+        self.repeats.values_mut().for_each(|repeats| repeats.noted(durable));
     }
 
     /// The boot of a session that no link carries: what people enter.
@@ -165,10 +189,11 @@ impl Link {
             outs = self.driver.handle(now.mono, In::Connected);
         }
         outs.extend(self.driver.handle(now.mono, input));
+        let old_cuff = repeats.is_old_cuff(&outs);
         for out in outs {
             match out {
                 Out::Reading(reading) => {
-                    if repeats.is_new(&reading) {
+                    if !(old_cuff && is_cuff(&reading)) && repeats.is_new(&reading) {
                         let (measured, usable) = clock::measured(self.setting.profile.clock, reading.device_time, self.offset_us, now.wall);
                         clock_unusable |= !usable;
                         self.frame_for(&mut arrival.frames, now, &reading, measured).numerics.push(checked(Numeric::from(reading)));
@@ -246,6 +271,15 @@ impl Link {
 /// Whether a frame holds demonstration data; `None` while it is empty.
 fn is_demo(frame: &Frame) -> Option<bool> {
     frame.numerics.first().map(|n| n.quality == Quality::Demo).or_else(|| frame.waves.first().map(|w| w.demo))
+}
+
+/// The keys under which it is kept which records a device has sent.
+pub fn value_keys(device: &DeviceId) -> impl Iterator<Item = String> + use<'_> {
+    parts().map(move |part| value_key(device, &part))
+}
+
+fn value_key(device: &DeviceId, part: &str) -> String {
+    format!("{OWN_VALUES}{device}/{part}")
 }
 
 fn boot(run: RunId, session: u32) -> Boot {
