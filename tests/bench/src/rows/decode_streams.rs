@@ -18,7 +18,7 @@ const PIECE: usize = 8 * 1024;
 /// What serial decoding is held to, MB/s.
 const SERIAL_GOAL: f64 = 100.0;
 /// Protocols whose devices speak without being asked, or keep speaking once they were.
-const PROTOCOLS: [(&str, bool); 9] = [
+const PROTOCOLS: [(&str, bool); 10] = [
     ("contec.cms50-old", true),
     ("contec.cms50-new", true),
     ("bci.oximeter", true),
@@ -27,6 +27,7 @@ const PROTOCOLS: [(&str, bool); 9] = [
     ("masimo.ascii", true),
     ("nellcor.ascii", true),
     ("philips.intellivue-serial", true),
+    ("draeger.medibus", true),
     ("mindray.231", false),
 ];
 
