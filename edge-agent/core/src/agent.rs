@@ -293,10 +293,13 @@ impl Agent {
         }
         for alarm in arrival.alarms {
             // Ends are always taken: an alarm must not stand for ever.
-            if !alarm.active || self.device_alarms.admits(id, now.wall) {
-                self.statements.push(id, now.wall, What::Alarm(Box::new(alarm)));
-            } else {
-                out.push(Effect::Note(Note::TooMany { what: "alarms of one device in a minute", limit: KEPT_A_MINUTE_MAX as usize }));
+            let admitted = if alarm.active { self.device_alarms.admit(id, now.wall) } else { Ok(()) };
+            match admitted {
+                Ok(()) => self.statements.push(id, now.wall, What::Alarm(Box::new(alarm))),
+                Err(true) => {
+                    out.push(Effect::Note(Note::TooMany { what: "alarms of one device in a minute", limit: KEPT_A_MINUTE_MAX as usize }));
+                }
+                Err(false) => {}
             }
         }
         let statement = self.statements.last_of(id);

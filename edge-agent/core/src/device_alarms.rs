@@ -75,15 +75,18 @@ struct Kept {
 }
 
 impl DeviceAlarms {
-    /// Whether an alarm of a device may be kept; false where it raises more than any device does.
-    pub fn admits(&mut self, device: &DeviceId, at: Timestamp) -> bool {
+    /// Counts an alarm of a device, unless it raises more than any device does.
+    ///
+    /// # Errors
+    /// It does; whether this is the first in its minute.
+    pub fn admit(&mut self, device: &DeviceId, at: Timestamp) -> Result<(), bool> {
         let of = self.by_device.entry(device.clone()).or_default();
         let minute = at.millis() / 60_000;
         if of.minute != minute {
             (of.minute, of.heard) = (minute, 0);
         }
         of.heard = of.heard.saturating_add(1);
-        of.heard <= KEPT_A_MINUTE_MAX
+        if of.heard <= KEPT_A_MINUTE_MAX { Ok(()) } else { Err(of.heard == KEPT_A_MINUTE_MAX + 1) }
     }
 
     /// Whether any alarm of a device stands.

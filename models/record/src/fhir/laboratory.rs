@@ -265,6 +265,7 @@ fn interpretation(flag: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::laboratory::LabKind;
 
     fn report() -> LabReport {
         let result = LabResult {
