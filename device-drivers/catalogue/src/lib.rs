@@ -7,7 +7,8 @@
 //!
 //! Always: a driver here is a decoder of bytes and holds no device names; facts about models are in profiles. What a
 //! "no value" pattern means is decided here, once, and never comes out as a number.
-//! Never here: files, radio, ports, clocks (a site's own profiles come in as text); patients: `PID` is not read.
+//! Never here: files, radio, ports, clocks (a site's own profiles come in as text); patients: of those whom laboratories
+//! name only the numbers are read.
 //!
 //! Start at [`PROTOCOLS`]. To add a protocol: one file beside the others, one row.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -265,8 +265,14 @@ mod tests {
             status: LabStatus::Final,
             at: None,
         };
-        let mut report =
-            LabReport { analyser: None, specimen: Some("S1".to_owned()), order: None, kind: LabKind::Patient, results: vec![result] };
+        let mut report = LabReport {
+            analyser: None,
+            specimen: Some("S1".to_owned()),
+            patient_ids: Vec::new(),
+            order: None,
+            kind: LabKind::Patient,
+            results: vec![result],
+        };
         let json = |report: &LabReport| serde_json::to_string(&Line::of(None, None, &Out::Laboratory(report.clone()))[0]).expect("json");
         assert_eq!(
             json(&report),

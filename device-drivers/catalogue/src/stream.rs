@@ -126,9 +126,18 @@ const DAYS_TO_1970: i64 = 719_468;
 
 /// `HH:MM:SS`.
 pub(crate) fn clock(text: &str) -> Option<[u8; 3]> {
-    let mut parts = text.split(':').map(|part| if part.len() == 2 { part.parse::<u8>().ok() } else { None });
-    let time = [parts.next()??, parts.next()??, parts.next()??];
-    parts.next().is_none().then_some(time)
+    let &[h, i, b':', m, n, b':', s, t] = text.as_bytes() else { return None };
+    Some([two_digits(&[h, i])?, two_digits(&[m, n])?, two_digits(&[s, t])?])
+}
+
+/// A number of one or two digits.
+pub(crate) fn two_digits(text: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    match *text {
+        [ones] => digit(ones),
+        [tens, ones] => Some(digit(tens)? * 10 + digit(ones)?),
+        _ => None,
+    }
 }
 
 /// Facts a device repeats, said when they change.

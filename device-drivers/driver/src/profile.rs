@@ -2,9 +2,11 @@
 
 use record::code::Code;
 use record::decimal::Decimal;
+use record::laboratory::is_loinc;
 use record::time::Timestamp;
 use record::unit::Unit;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,6 +68,9 @@ pub struct Profile {
     #[serde(default, deserialize_with = "decimals")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub absent: Vec<Decimal>,
+    /// LOINC codes of tests by the analyser's own, for laboratory analysers that send their own.
+    #[serde(default)]
+    pub loinc: BTreeMap<String, String>,
     /// What it is claimed to measure; every capture is checked against it. Empty only for laboratory analysers, whose
     /// results carry their own codes.
     pub measures: Vec<Measure>,
@@ -344,6 +349,7 @@ impl Profile {
             waves: Vec::new(),
             acknowledge: Acknowledge::AsAsked,
             absent: Vec::new(),
+            loinc: BTreeMap::new(),
             measures: Vec::new(),
         };
         profile.name_quirks();
@@ -405,6 +411,9 @@ impl Profile {
             if !(7..=8).contains(&serial.data_bits) || !(1..=2).contains(&serial.stop_bits) {
                 return Err("serial: data_bits must be 7 or 8, stop_bits 1 or 2".to_owned());
             }
+        }
+        if let Some((own, code)) = self.loinc.iter().find(|(_, code)| !is_loinc(code)) {
+            return Err(format!("loinc: {code:?} of {own:?} is no LOINC code: look it up at loinc.org"));
         }
         for measure in &self.measures {
             if measure.low > measure.high {

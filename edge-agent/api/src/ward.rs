@@ -58,6 +58,9 @@ pub struct BedView {
     pub score: Option<ScoreView>,
     /// Devices reading for this bed.
     pub devices: Vec<DeviceView>,
+    /// Alarms these devices raise themselves: those that stand, gravest and latest first, then those that ended in the last hour.
+    /// They are the devices' own and none of this box's alerts.
+    pub device_alarms: Vec<DeviceAlarmView>,
 }
 
 /// Two identifiers and what scoring depends on.
@@ -195,6 +198,29 @@ pub struct DeviceView {
     pub stated_location: Option<String>,
     /// Its raw bytes are being recorded until then, ms since 1970.
     pub recording_until_ms: Option<i64>,
+}
+
+/// An alarm that a device raised itself: its own claim.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DeviceAlarmView {
+    /// FHIR Communication id.
+    pub id: String,
+    /// FHIR Device id.
+    pub device: String,
+    /// What the device shows.
+    pub text: String,
+    /// `physiological` or `technical`.
+    pub kind: String,
+    /// `advisory`, `low`, `medium` or `high`, as the device says.
+    pub priority: String,
+    /// Demonstration or test.
+    pub demo: bool,
+    /// Heard first, ms since 1970.
+    pub since_ms: i64,
+    /// Ended, ms since 1970; absent while it stands.
+    pub ended_ms: Option<i64>,
+    /// `device` where the device ended it; else why it is no longer heard: `line-down`, `restart` or `silence`.
+    pub ended_by: Option<String>,
 }
 
 /// Whether a device is heard.

@@ -5,11 +5,13 @@ use crate::alerting::{Alerts, Scored};
 use crate::association::Association;
 use crate::chart::{Chart, Charts, Whose};
 use crate::commands::{Actor, Command, CommandError, Sighting};
+use crate::device_alarms::{DeviceAlarms, KEPT_A_MINUTE_MAX};
 use crate::devices::Devices;
 use crate::durable::Failure;
 use crate::effects::{Effect, Note};
 use crate::ingest::{Arrival, Links};
 use crate::input::{Input, LinkEvent, LinkId};
+use crate::laboratory::Laboratory;
 use crate::limiting::Limiting;
 use crate::on_record::OnRecord;
 use crate::pairing::Pairings;
@@ -19,7 +21,9 @@ use crate::refusals::Refusals;
 use crate::saving::Saving;
 use crate::series::Series;
 use crate::settings::Settings;
-use crate::writer::Writer;
+use crate::statements::{Statements, What};
+use crate::writer::{Acknowledgement, Writer};
+use catalogue::Link;
 use driver::{DecodeError, Fault, In};
 use edge_api::sync::{LinkState, SyncView};
 use protocol::Entropy;
@@ -51,6 +55,9 @@ pub struct Agent {
     pub(crate) scores: BTreeMap<PatientId, Scored>,
     pub(crate) alerts: Alerts,
     pub(crate) limiting: Limiting,
+    pub(crate) laboratory: Laboratory,
+    pub(crate) device_alarms: DeviceAlarms,
+    pub(crate) statements: Statements,
     pub(crate) series: Series,
     pub(crate) writer: Writer,
     pub(crate) commands: VecDeque<Queued>,
@@ -110,6 +117,9 @@ impl Agent {
             scores: BTreeMap::new(),
             alerts: Alerts::default(),
             limiting: Limiting::new(format!("edge-agent/{}", settings.version)),
+            laboratory: Laboratory::default(),
+            device_alarms: DeviceAlarms::default(),
+            statements: Statements::default(),
             series: Series::new(settings.seal_every_s, settings.seal_waves_every_s),
             writer: Writer::new(settings.limits.waiting_bytes_max),
             commands: VecDeque::new(),
@@ -200,6 +210,9 @@ impl Agent {
         if self.rescore_at <= now.mono {
             self.rescore_at = now.mono.plus_micros(RESCORE_EVERY_US);
             self.association.refresh(now.wall);
+            for device in self.device_alarms.overdue(now.wall) {
+                self.statements.push(&device, now.wall, What::Unheard("silence"));
+            }
             self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
         }
     }
@@ -248,6 +261,11 @@ impl Agent {
         }
         if let Some(device) = self.devices.get_mut(id) {
             device.down(reason);
+            // One that calls for each message tells when its alarms end.
+            let calls = catalogue::protocol(&device.setting.profile.protocol).is_ok_and(|row| row.link == Link::TcpListener);
+            if !calls && (self.device_alarms.stands(id) || self.statements.last_of(id) > 0) {
+                self.statements.push(id, now.wall, What::Unheard("line-down"));
+            }
         }
         if let Some(pairing) = self.pairings.of_device_mut(id) {
             pairing.link_down(reason);
@@ -271,7 +289,8 @@ impl Agent {
 
     fn hear(&mut self, now: Now, link: LinkId, input: In<'_>) -> Arrival {
         let (association, patients) = (&mut self.association, &self.patients);
-        self.links.hear(link, now, input, self.writer.is_full(), |frame| association.place(frame, patients).bed)
+        let full = self.writer.is_full() || self.statements.is_full();
+        self.links.hear(link, now, input, full, |frame| association.place(frame, patients).bed)
     }
 
     fn arrived(&mut self, now: Now, link: LinkId, id: &DeviceId, arrival: Arrival, out: &mut Vec<Effect>) {
@@ -306,8 +325,23 @@ impl Agent {
                 out.push(Effect::Note(Note::ReadingsRefused { device: id.clone() }));
             }
         }
+        for report in arrival.reports {
+            self.statements.push(id, now.wall, What::Report(Box::new(report)));
+        }
+        for alarm in arrival.alarms {
+            // Ends are always taken: an alarm must not stand for ever.
+            let admitted = if alarm.active { self.device_alarms.admit(id, now.wall) } else { Ok(()) };
+            match admitted {
+                Ok(()) => self.statements.push(id, now.wall, What::Alarm(Box::new(alarm))),
+                Err(true) => {
+                    out.push(Effect::Note(Note::TooMany { what: "alarms of one device in a minute", limit: KEPT_A_MINUTE_MAX as usize }));
+                }
+                Err(false) => {}
+            }
+        }
+        let statement = self.statements.last_of(id);
         for (boot, channel, bytes) in arrival.acknowledge {
-            self.writer.acknowledge(link, boot, channel, bytes);
+            self.writer.acknowledge(Acknowledgement { after: 0, device: id.clone(), statement, link, boot, channel, bytes });
         }
         if self.saving.has_stopped() {
             self.show_unsaved(out);
@@ -317,7 +351,7 @@ impl Agent {
 
     /// Sends the acknowledgements whose readings are durable, over links that still are what they were.
     pub(crate) fn release(&mut self, out: &mut Vec<Effect>) {
-        for ready in self.writer.released() {
+        for ready in self.writer.released(&self.statements) {
             if self.links.boot_of(ready.link) == Some(ready.boot) {
                 out.push(Effect::Send { link: ready.link, channel: ready.channel, bytes: ready.bytes });
             }

@@ -10,6 +10,7 @@ use crate::effects::{Effect, LiveEvent, Note, Telemetry};
 use crate::input::Room;
 use crate::recovered::Recovered;
 use crate::refusals::Refusals;
+use crate::statements::What;
 use crate::writer::{COMMAND_ATTEMPTS, Kind, Moved};
 use edge_api::live::{LiveMessage, Stored, WaveHeader};
 use protocol::Committed;
@@ -37,7 +38,9 @@ impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
-        let Recovered { bindings, patients, scopes, closed, devices, alerts, recent, ticks, sealed_through, configuration } = recovered;
+        let Recovered {
+            bindings, patients, scopes, closed, devices, alerts, statements, values, recent, ticks, sealed_through, configuration
+        } = recovered;
         self.configure(&configuration, &mut out);
         self.association.know_scopes(scopes);
         closed.into_iter().for_each(|patient| self.association.close(patient));
@@ -60,7 +63,18 @@ impl Agent {
         for alert in &alerts {
             self.alerts.take(alert, &self.patients, now.wall, None);
         }
+        for statement in &statements {
+            self.laboratory.take(statement);
+            self.device_alarms.take(statement);
+        }
+        for device in self.device_alarms.standing() {
+            self.statements.push(device, now.wall, What::Unheard("restart"));
+        }
+        for (key, value) in &values {
+            self.links.restore(key, value);
+        }
         for frame in &recent {
+            self.links.remember(frame);
             self.chart(frame, false);
         }
         let sealed: BTreeMap<_, _> = sealed_through.into_iter().map(|(device, boot, waves, next)| ((device, boot, waves), next)).collect();
@@ -90,6 +104,7 @@ impl Agent {
     pub(crate) fn durable(&mut self, now: Now, token: u64, result: &Committed, out: &mut Vec<Effect>) {
         let Some(done) = self.writer.succeeded(token) else { return };
         self.refusals.taken(done.kind);
+        self.links.noted(true);
         self.scarce &= done.kind != Kind::Tick;
         if done.kind == Kind::Report {
             self.limiting.told();
@@ -102,8 +117,11 @@ impl Agent {
             self.association.apply_own(done.bindings.iter().cloned(), now);
             self.rebound(&done.bindings, &done.moved, now);
         }
-        self.release(out);
         self.take_documents(&result.documents, now, out);
+        if done.kind == Kind::Statements {
+            self.statements.kept();
+        }
+        self.release(out);
         if let Some(last) = done.frames.last() {
             let count = |of: fn(&Frame) -> u64| u32::try_from(done.frames.iter().map(of).sum::<u64>()).unwrap_or(u32::MAX);
             let stored = Stored {
@@ -155,6 +173,7 @@ impl Agent {
         let Failure { full, reason, retry_ms } = failure;
         let retry_at = now.mono.plus_micros(retry_ms.saturating_mul(1000));
         let Some(failed) = self.writer.failed(token, retry_at) else { return };
+        self.links.noted(false);
         out.push(Effect::Note(Note::CommitFailed { reason: reason.clone(), failures: self.writer.failures }));
         // What must not be lost is tried by itself: it takes less room than the readings that wait.
         self.scarce |= full;
@@ -173,6 +192,10 @@ impl Agent {
                     let error = if full { CommandError::DiskFull { reason } } else { CommandError::NotSaved { reason } };
                     out.push(Effect::Reply { id: command.id, result: Err(error) });
                 }
+            }
+            Kind::Statements => {
+                self.statements.refused(full);
+                self.refusals.refused(failed.kind, retry_at);
             }
             Kind::Tick | Kind::Setup | Kind::Report | Kind::Alerts | Kind::Cut => self.refusals.refused(failed.kind, retry_at),
         }
@@ -200,6 +223,15 @@ impl Agent {
                 "DetectedIssue" => {
                     let view = self.alerts.take(document, &self.patients, now.wall, Some(now.mono));
                     out.extend(view.map(|view| Effect::from(LiveMessage::Alert(view))));
+                }
+                "DiagnosticReport" | "Observation" => self.laboratory.take(&document.json),
+                "Communication" => {
+                    let bed = self.device_alarms.take(&document.json).and_then(|device| self.association.bed_of(&device).cloned());
+                    // Shown at once.
+                    bed.iter().for_each(|bed| {
+                        self.beds_shown.remove(bed);
+                    });
+                    self.beds_changed.extend(bed);
                 }
                 _ => {}
             }
@@ -237,6 +269,7 @@ impl Agent {
                 out.extend(self.saving.gives_up(given_up, now.wall).map(Effect::from));
                 self.scarce = true;
                 self.refusals.taken(Kind::Alerts);
+                self.refusals.taken(Kind::Statements);
             }
             Room::Plenty => {
                 out.extend(self.saving.has_room().map(Effect::from));

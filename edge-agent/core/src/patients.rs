@@ -6,10 +6,12 @@ use record::time::Timestamp;
 use risk::limits::Whom;
 use risk::{Spo2Scale, Subject};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Patients held in memory; a clinic's own register is smaller.
 pub(crate) const PATIENTS_MAX: usize = 50_000;
+/// Numbers of one patient.
+const NUMBERS_MAX: usize = 32;
 /// Set on a Patient by a clinician who prescribes SpO₂ scale 2: `valueInteger` 2.
 const SPO2_SCALE_URL: &str = "urn:lamplight:fhir:spo2-scale";
 
@@ -21,6 +23,8 @@ pub(crate) struct Patient {
     pub birth_date: Option<String>,
     pub gender: Option<String>,
     pub identifier: Option<String>,
+    /// Numbers in force; of a record that is no longer used, none.
+    pub numbers: Vec<String>,
     pub test: bool,
     pub spo2_scale: Spo2Scale,
 }
@@ -29,6 +33,8 @@ pub(crate) struct Patient {
 #[derive(Debug, Default)]
 pub(crate) struct Patients {
     by_id: BTreeMap<PatientId, Patient>,
+    /// Who has a number, whatever its system.
+    by_number: BTreeMap<String, BTreeSet<PatientId>>,
 }
 
 impl Patients {
@@ -39,13 +45,29 @@ impl Patients {
             return None;
         }
         let id = patient.id.clone();
+        self.forget(&id);
+        for number in &patient.numbers {
+            self.by_number.entry(number.clone()).or_default().insert(id.clone());
+        }
         self.by_id.insert(id.clone(), patient);
         Some(id)
     }
 
     /// The record of one is no longer here.
     pub fn forget(&mut self, id: &PatientId) {
-        self.by_id.remove(id);
+        for number in self.by_id.remove(id).into_iter().flat_map(|patient| patient.numbers) {
+            if let Some(others) = self.by_number.get_mut(&number) {
+                others.remove(id);
+                if others.is_empty() {
+                    self.by_number.remove(&number);
+                }
+            }
+        }
+    }
+
+    /// Those who have a number.
+    pub fn with_number(&self, number: &str) -> impl Iterator<Item = &PatientId> {
+        self.by_number.get(number.trim()).into_iter().flatten()
     }
 
     pub fn get(&self, id: &PatientId) -> Option<&Patient> {
@@ -74,7 +96,12 @@ impl Patient {
         let extensions = resource.get("extension").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let scale = extensions.iter().find(|e| e.get("url").and_then(Value::as_str) == Some(SPO2_SCALE_URL));
         let scale_two = scale.and_then(|e| e.get("valueInteger")).and_then(Value::as_i64) == Some(2);
+        let identifiers = resource.get("identifier").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let in_use = resource.get("active").and_then(Value::as_bool) != Some(false);
+        let in_force = |identifier: &&Value| in_use && identifier.get("use").and_then(Value::as_str) != Some("old");
+        let numbers = identifiers.iter().filter(in_force).filter_map(|i| i.get("value").and_then(Value::as_str)).map(str::trim);
         Some(Self {
+            numbers: numbers.filter(|number| !number.is_empty()).take(NUMBERS_MAX).map(str::to_owned).collect(),
             id: resource.get("id")?.as_str()?.parse().ok()?,
             name: name(resource.get("name")),
             birth_date: text("birthDate"),

@@ -6,6 +6,8 @@
 use crate::agent::{Agent, Queued};
 use crate::commands::{Actor, Command, CommandError, CommandReply, Reply};
 use crate::effects::Effect;
+use crate::laboratory::Incoming;
+use crate::statements::What;
 use crate::writer::{COMMAND_ATTEMPTS, Kind, Wanted};
 use edge_api::alert::AlertState;
 use edge_api::bed::{Observe, ObservedValue, Saved};
@@ -19,11 +21,17 @@ use record::observation::Quality;
 use record::series::{Frame, Numeric};
 use record::time::{Now, Timestamp};
 use record::unit::Unit;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Values in one set.
 const VALUES_MAX: usize = 32;
 /// Characters of a reason.
 const REASON_MAX: usize = 512;
+/// Alarms in one commit.
+const STATEMENTS_MAX: usize = 64;
+/// In place of an alarm's id: all of them.
+const EVERY_ALARM: &str = "";
 /// How far a person's clock may be ahead.
 const AHEAD_MAX_US: i64 = 60_000_000;
 
@@ -61,9 +69,13 @@ impl Agent {
             Some(wanted) => {
                 self.command_was_last = wanted.kind == Kind::Command;
                 let with_frames = !self.scarce || matches!(wanted.kind, Kind::Tick | Kind::Cut);
-                out.push(self.writer.begin(wanted, with_frames));
+                let values = if with_frames { self.links.notes() } else { Vec::new() };
+                out.push(self.writer.begin(wanted, with_frames, values));
             }
-            None if self.stopping && (self.series.is_empty() || self.given_up(Kind::Cut)) => {
+            None if self.stopping
+                && (self.series.is_empty() || self.given_up(Kind::Cut))
+                && (self.statements.is_empty() || self.given_up(Kind::Statements)) =>
+            {
                 self.stopped = true;
                 out.push(Effect::Stopped);
             }
@@ -81,10 +93,17 @@ impl Agent {
     fn own(&mut self, now: Now, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Option<Wanted> {
         let may = |kind: Kind| !self.refusals.hold_back(kind, now.mono) && !self.given_up(kind);
         let (alerts, setup, cut, report) = (may(Kind::Alerts), may(Kind::Setup), may(Kind::Cut), may(Kind::Report));
+        let statements = may(Kind::Statements);
         if alerts {
             let drafts = self.alert_drafts(now, entropy);
             if !drafts.is_empty() {
                 return Some(Wanted::system(Kind::Alerts, drafts));
+            }
+        }
+        if statements {
+            let drafts = self.statement_drafts(entropy, out);
+            if !drafts.is_empty() {
+                return Some(Wanted::system(Kind::Statements, drafts));
             }
         }
         if setup && !self.set_up {
@@ -120,6 +139,52 @@ impl Agent {
             let empty = crate::chart::Chart::default();
             let chart = self.charts.get(&whose).unwrap_or(&empty);
             drafts.extend(self.alerts.wanted(patient, scored, chart, now.mono, || new_id(entropy)));
+        }
+        drafts
+    }
+
+    /// What devices have stated, as far as one commit holds it: each document is touched once.
+    fn statement_drafts(&mut self, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Vec<Draft> {
+        let (mut drafts, mut count) = (Vec::new(), 0);
+        let mut touched: BTreeSet<(&DeviceId, &str)> = BTreeSet::new();
+        for statement in self.statements.iter() {
+            let device = &statement.device;
+            let wanted = match &statement.what {
+                // A report may rest on the one before it.
+                What::Report(_) if !drafts.is_empty() => break,
+                What::Report(report) => {
+                    let Some(held) = self.devices.get(device) else { break };
+                    let loinc = &held.setting.profile.loinc;
+                    let incoming = Incoming { report, device, heard: statement.heard, loinc, refused: statement.is_refused() };
+                    self.laboratory.drafts(&incoming, &self.patients, &self.association, entropy)
+                }
+                What::Alarm(alarm) => {
+                    if drafts.len() >= STATEMENTS_MAX || !touched.insert((device, &alarm.id)) || touched.contains(&(device, EVERY_ALARM)) {
+                        break;
+                    }
+                    let whose = (&mut self.association, &self.patients);
+                    self.device_alarms.drafts(device, alarm, statement.heard, statement.is_refused(), whose, entropy)
+                }
+                What::Unheard(why) => {
+                    if touched.iter().any(|(of, _)| *of == device) {
+                        break;
+                    }
+                    touched.insert((device, EVERY_ALARM));
+                    self.device_alarms.unheard(device, statement.heard, why)
+                }
+            };
+            count += 1;
+            let is_report = matches!(statement.what, What::Report(_));
+            drafts.extend(wanted);
+            if is_report && !drafts.is_empty() {
+                break;
+            }
+        }
+        self.statements.begin(count);
+        if drafts.is_empty() && count > 0 {
+            // All of it is kept already.
+            self.statements.kept();
+            self.release(out);
         }
         drafts
     }

@@ -24,6 +24,11 @@ pub struct Recovered {
     /// FHIR DetectedIssues: at least those that are open, those a person closed in the present stay of a patient in a bed, and
     /// those resolved in the last hour.
     pub alerts: Vec<DocumentState>,
+    /// What was kept of what devices state besides readings: DiagnosticReports whose ids [`crate::ids_since`] finds within a month,
+    /// and Observations of the last two days, of [`crate::REPORTS`]; Communications of the last two days, of [`crate::ALARMS`].
+    pub statements: Vec<Value>,
+    /// What was kept under the keys of [`crate::value_keys`] of every device: which records it has sent.
+    pub values: Vec<(String, Vec<u8>)>,
     /// Sealed numerics of the last 12 hours of patients in a bed, oldest first: charts are rebuilt from them and nothing
     /// else is done with them. May be empty; scores then miss what was sealed.
     pub recent: Vec<Frame>,

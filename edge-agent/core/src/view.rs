@@ -3,6 +3,7 @@
 use crate::agent::Agent;
 use crate::alert_document::charted;
 use crate::chart::{Chart, Point, Whose};
+use crate::devices::Device;
 use crate::effects::Effect;
 use edge_api::alert::AlertView;
 use edge_api::live::LiveMessage;
@@ -96,7 +97,7 @@ impl Agent {
         let empty = Chart::default();
         let chart = self.charts.get(&whose).unwrap_or(&empty);
         let assessment = patient.and_then(|p| self.assessment(p));
-        let devices = self.devices.iter().filter(|device| self.association.bed_of(&device.setting.id) == Some(bed));
+        let devices: Vec<&Device> = self.devices.iter().filter(|d| self.association.bed_of(&d.setting.id) == Some(bed)).collect();
         let mut numerics: Vec<&Point> = chart.latest().collect();
         numerics.sort_by_key(|p| (ORDER.iter().position(|c| *c == p.numeric.code).unwrap_or(ORDER.len()), p.numeric.code));
         let heard = chart.waves.iter().filter(|(_, w)| now.wall.micros_since(w.arrived).abs() <= WAVE_GONE_US);
@@ -114,7 +115,8 @@ impl Agent {
                 })
                 .collect(),
             score: assessment.map(score_view),
-            devices: devices.map(|device| device.view(Some(bed))).collect(),
+            device_alarms: devices.iter().flat_map(|device| self.device_alarms.views(&device.setting.id, now.wall)).collect(),
+            devices: devices.iter().map(|device| device.view(Some(bed))).collect(),
         }
     }
 

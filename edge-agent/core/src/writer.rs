@@ -7,10 +7,11 @@ use crate::commands::Reply;
 use crate::effects::Effect;
 use crate::input::LinkId;
 use crate::series::Cut;
+use crate::statements::Statements;
 use driver::Channel;
 use protocol::{Commit, Draft, Where};
 use record::binding::Binding;
-use record::id::PatientId;
+use record::id::{DeviceId, PatientId};
 use record::ledger::Act;
 use record::observation::WaveBlock;
 use record::series::{Boot, Frame, Numeric};
@@ -45,7 +46,11 @@ pub(crate) struct Writer {
 /// Bytes a device waits for.
 #[derive(Debug)]
 pub(crate) struct Acknowledgement {
-    after: u64,
+    /// Frames queued before it; filled in by the writer.
+    pub after: u64,
+    pub device: DeviceId,
+    /// The last of the device's statements that must be durable, too; 0 for none.
+    pub statement: u64,
     pub link: LinkId,
     pub boot: Boot,
     pub channel: Channel,
@@ -110,6 +115,8 @@ pub(crate) enum Kind {
     Alerts,
     /// What the hub is told of what it rolled out.
     Report,
+    /// What devices state besides readings.
+    Statements,
     /// Segments.
     Cut,
 }
@@ -178,18 +185,22 @@ impl Writer {
     }
 
     /// Holds an acknowledgement until every frame queued so far is durable. False if too many wait.
-    pub fn acknowledge(&mut self, link: LinkId, boot: Boot, channel: Channel, bytes: Vec<u8>) -> bool {
+    pub fn acknowledge(&mut self, mut acknowledgement: Acknowledgement) -> bool {
         if self.acknowledgements.len() >= ACKNOWLEDGEMENTS_MAX {
             return false;
         }
-        self.acknowledgements.push_back(Acknowledgement { after: self.queued, link, boot, channel, bytes });
+        acknowledgement.after = self.queued;
+        self.acknowledgements.push_back(acknowledgement);
         true
     }
 
-    /// Acknowledgements that may go.
-    pub fn released(&mut self) -> Vec<Acknowledgement> {
+    /// Acknowledgements that may go; those that wait for a statement hold up no other device's.
+    pub fn released(&mut self, statements: &Statements) -> Vec<Acknowledgement> {
         let ready = self.acknowledgements.iter().take_while(|a| a.after <= self.durable).count();
-        self.acknowledgements.drain(..ready).collect()
+        let waits = |a: &Acknowledgement| statements.waits(&a.device, a.statement);
+        let (held, ready): (Vec<_>, Vec<_>) = self.acknowledgements.drain(..ready).partition(waits);
+        held.into_iter().rev().for_each(|a| self.acknowledgements.push_front(a));
+        ready
     }
 
     /// Whether a commit may begin.
@@ -210,8 +221,8 @@ impl Writer {
         !self.frames.is_empty()
     }
 
-    /// Begins a commit of what is `wanted`, with everything queued unless there is room for little.
-    pub fn begin(&mut self, wanted: Wanted, with_frames: bool) -> Effect {
+    /// Begins a commit of what is `wanted`, with everything queued unless there is room for little, and small values.
+    pub fn begin(&mut self, wanted: Wanted, with_frames: bool, values: Vec<(String, Vec<u8>)>) -> Effect {
         let Wanted { kind, act, drafts, frames, cut, reply } = wanted;
         let taken = if with_frames { self.frames.len() } else { 0 };
         let tick: Vec<Frame> = self.frames.iter().take(taken).filter(|f| !f.is_empty()).cloned().chain(frames).collect();
@@ -231,7 +242,7 @@ impl Writer {
             kind,
         });
         let drop_ticks_through = self.under_way.as_ref().and_then(|u| u.cut.as_ref()).map(|cut| cut.drop_ticks_through).unwrap_or_default();
-        Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts } }
+        Effect::Commit { token: self.tokens, commit: Commit { act, tick, drop_ticks_through, drafts, values } }
     }
 
     /// The commit of this token is durable; `None` for a token that is not awaited.

@@ -523,3 +523,67 @@ fn who_is_answered_that_a_patient_is_placed_finds_them_on_the_board() {
         assert!(shown, "{patient}: the answer came before the board knew");
     }
 }
+
+/// A glucose measurement with a number and a time, 5.0 mmol/L from capillary whole blood.
+fn glucose(number: u16, minute: u8) -> Vec<u8> {
+    [&[0b0000_0010][..], &number.to_le_bytes(), &2025u16.to_le_bytes(), &[11, 24, 15, minute, 0], &[0xF4, 0xB1, 0x11]].concat()
+}
+
+#[test]
+fn the_memory_of_a_meter_that_comes_again_after_a_crash_is_charted_once_also_where_its_clock_has_no_zone() {
+    const GLUCOSE: Channel = Channel::assigned(0x2A18);
+    let mut ward = Ward::new(vec![device("meter", "sig-glucose", Some("2"))]);
+    ward.register("ana", json!({}));
+    ward.place("2", Some("ana")).expect("placed");
+    let mut charted = Vec::new();
+    for round in 0..3u16 {
+        ward.connect(1, "meter");
+        for number in 1..=3 + round {
+            ward.bytes(1, "meter", GLUCOSE, &glucose(number, number as u8));
+        }
+        // Sealed: the journal is empty, and what is known lies in no tick.
+        ward.pass_ms(120_000);
+        assert!(ward.journal().is_empty());
+        charted.push(ward.charted("ana").iter().flat_map(|f| &f.numerics).filter(|n| n.value.is_ok()).count());
+        ward.crash();
+    }
+    assert!(charted[0] > 0 && charted[0] % 3 == 0, "{charted:?}");
+    assert_eq!(charted.iter().map(|count| count * 3 / charted[0]).collect::<Vec<_>>(), [3, 4, 5]);
+}
+
+#[test]
+fn a_record_whose_commit_was_lost_in_a_crash_is_taken_when_it_comes_again() {
+    const GLUCOSE: Channel = Channel::assigned(0x2A18);
+    let mut ward = Ward::new(vec![device("meter", "sig-glucose", Some("2"))]);
+    ward.register("ana", json!({}));
+    ward.place("2", Some("ana")).expect("placed");
+    ward.connect(1, "meter");
+    ward.hold = true;
+    ward.bytes(1, "meter", GLUCOSE, &glucose(1, 1));
+    ward.crash();
+    ward.hold = false;
+    ward.connect(1, "meter");
+    ward.bytes(1, "meter", GLUCOSE, &glucose(1, 1));
+    assert!(!ward.charted("ana").is_empty());
+}
+
+#[test]
+fn a_cuff_result_that_a_monitor_still_shows_after_a_crash_is_charted_once_and_the_next_one_is_new() {
+    const CUFF: [(u32, &str, u32); 2] = [(150_301, "120", 266_016), (150_302, "80", 266_016)];
+    let mut ward = ward();
+    let mut hear = |ward: &mut Ward, id: &str, values: &[(u32, &str, u32)]| {
+        let text = String::from_utf8(oru(id, "20251124160001", values)).expect("text");
+        // A monitor that gives its results no time.
+        let untimed = text.replace("OBR|1||||||20251124160001+0000", "OBR|1");
+        ward.connect(1, "net-1");
+        ward.bytes(1, "net-1", Channel::Stream, untimed.as_bytes());
+    };
+    hear(&mut ward, "m1", &CUFF);
+    ward.pass_ms(120_000);
+    ward.crash();
+    hear(&mut ward, "m2", &CUFF);
+    assert_eq!(ward.charted_values("ana", Code::NIBP_SYSTOLIC), ["120"]);
+    hear(&mut ward, "m3", &[(150_301, "120", 266_016), (150_302, "85", 266_016)]);
+    assert_eq!(ward.charted_values("ana", Code::NIBP_SYSTOLIC), ["120", "120"]);
+    assert_eq!(ward.charted_values("ana", Code::NIBP_DIASTOLIC), ["80", "85"]);
+}

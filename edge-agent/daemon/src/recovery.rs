@@ -1,6 +1,6 @@
 //! From the store to the brain: what [`edge_core::Agent`] begins from.
 
-use edge_core::Recovered;
+use edge_core::{ALARMS, REPORTS, Recovered, ids_since, value_keys};
 use protocol::commit::DocumentState;
 use protocol::replica::{MANUAL, SeriesReader, Standing, Vitals};
 use protocol::store::{DocumentFilter, StoreError, StoredDocument};
@@ -20,6 +20,11 @@ const DOCUMENTS_MAX: usize = 20_000;
 const STREAMED_US: i64 = 15 * 60 * 1_000_000;
 /// How far back hand-entered values are read.
 const SPOT_US: i64 = 12 * 3600 * 1_000_000;
+
+/// Analysers send again what they hold for up to so long.
+const SENT_AGAIN_US: i64 = 30 * 86_400 * 1_000_000;
+/// Reports grow, and alarms stand, for up to a day.
+const OPEN_US: i64 = 2 * 86_400 * 1_000_000;
 
 /// Reads everything.
 ///
@@ -66,6 +71,8 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
         scopes: tx.scopes()?.into_iter().filter_map(|s| Some((s.patient?, s.id))).collect(),
         devices: documents(tx, "Device")?.iter().map(json).collect::<Result<_, _>>()?,
         alerts: documents(tx, "DetectedIssue")?.iter().map(state).collect::<Result<_, _>>()?,
+        statements: statements(tx, now.wall)?,
+        values: values(tx)?,
         recent,
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
@@ -77,6 +84,31 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
 fn configuration(tx: &mut dyn Transaction, me: ReplicaId) -> Result<Standing, StoreError> {
     let own = tx.scopes()?.into_iter().find(|s| s.creator == me && s.role == Some(ScopeRole::Site));
     own.map_or_else(|| Ok(Standing::default()), |scope| protocol::replica::standing(tx, scope.id))
+}
+
+/// What devices have stated lately, as far as what they send next may rest on it.
+fn statements(tx: &mut dyn Transaction, now: Timestamp) -> Result<Vec<Value>, StoreError> {
+    let mut found = Vec::new();
+    for (resource_type, kind, back_us) in
+        [("DiagnosticReport", REPORTS, SENT_AGAIN_US), ("Observation", REPORTS, OPEN_US), ("Communication", ALARMS, OPEN_US)]
+    {
+        let after = Some(ids_since(kind, now.plus_micros(-back_us)));
+        let filter = DocumentFilter { resource_type: resource_type.to_owned(), after, limit: DOCUMENTS_MAX, ..DocumentFilter::default() };
+        found.extend(tx.documents(&filter)?.iter().map(json).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(found)
+}
+
+/// Which records each device has sent.
+fn values(tx: &mut dyn Transaction) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
+    for device in documents(tx, "Device")? {
+        let Ok(device) = device.id.as_str().parse() else { continue };
+        for key in value_keys(&device) {
+            found.extend(tx.value(&key)?.map(|value| (key, value)));
+        }
+    }
+    Ok(found)
 }
 
 fn documents(tx: &mut dyn Transaction, resource_type: &str) -> Result<Vec<StoredDocument>, StoreError> {

@@ -4,14 +4,17 @@ use crate::decimal::Decimal;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The results of one order on one specimen, as sent. The patient named beside them is not read: a specimen is bound to
-/// a patient by its number, by a person.
+/// The results of one order on one specimen, as sent. Of the patient named beside them only the numbers are read, never a name:
+/// whose a report is, is decided by whoever knows which patients have them.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LabReport {
     /// The analyser's own name for itself ("Sysmex XN-1000").
     pub analyser: Option<String>,
     /// The specimen's number, as read from its label or typed.
     pub specimen: Option<String>,
+    /// The numbers by which the message names its patient.
+    #[serde(default)]
+    pub patient_ids: Vec<String>,
     /// What was ordered.
     pub order: Option<LabCode>,
     /// Whether it is about a patient at all.

@@ -20,7 +20,12 @@ pub struct Commit {
     pub drop_ticks_through: [Option<u64>; 2],
     /// What becomes entries, in order.
     pub drafts: Vec<Draft>,
+    /// Small values for the program's own use, kept beside the record: no entries, never sent. Keys begin with [`OWN_VALUES`].
+    pub values: Vec<(String, Vec<u8>)>,
 }
+
+/// What keys of a program's own values begin with.
+pub const OWN_VALUES: &str = "own/";
 
 /// One thing to be written.
 #[derive(Clone, PartialEq, Debug)]

@@ -14,6 +14,7 @@ export type NumericView = Agent["NumericView"];
 export type WaveView = Agent["WaveView"];
 export type ScoreView = Agent["ScoreView"];
 export type DeviceView = Agent["DeviceView"];
+export type DeviceAlarmView = Agent["DeviceAlarmView"];
 export type AlertView = Agent["AlertView"];
 export type Severity = Agent["Severity"];
 export type SyncView = Agent["SyncView"];

@@ -17,6 +17,7 @@ const bed = (name: string, devices: DeviceView[] = []): BedView => ({
     numerics: [],
     waves: [],
     devices,
+    device_alarms: [],
 });
 const alert = (id: string, state: AlertView["state"]): AlertView => ({
     id,

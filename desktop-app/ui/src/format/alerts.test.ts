@@ -44,6 +44,7 @@ describe("the order of beds", () => {
         numerics: [],
         waves: [],
         devices: [],
+        device_alarms: [],
         score: at_least === undefined ? null : ({ at_least, total: null } as unknown as BedView["score"]),
     });
     const beds = [bed("1", 2), bed("2"), bed("3", 9), bed("4", 0)];

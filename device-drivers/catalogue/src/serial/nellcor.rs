@@ -32,6 +32,8 @@ pub(crate) const PROTOCOL: ProtocolRow = ProtocolRow {
 };
 
 const LINE_LEN_MAX: usize = 256;
+/// Words of a line: five, and each status.
+const WORDS_MAX: usize = 5 + ALARMS.len() + STATES.len();
 
 /// Status words that are alarms: word, text, about whom, how urgent.
 const ALARMS: [(&str, &str, AlarmKind, AlarmPriority); 9] = [
@@ -69,8 +71,12 @@ impl Nellcor {
 
 impl Reader {
     fn line(&mut self, line: &[u8], out: &mut Vec<Out>) {
-        let words: Vec<&str> = std::str::from_utf8(line).map(|text| text.split_ascii_whitespace().collect()).unwrap_or_default();
-        match *words.as_slice() {
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        let (mut words, mut count) = ([""; WORDS_MAX], 0);
+        for (place, word) in words.iter_mut().zip(text.split_ascii_whitespace()) {
+            (*place, count) = (word, count + 1);
+        }
+        match *words.get(..count).unwrap_or_default() {
             [model, "VERSION", version, ..] => {
                 self.told.say(About::Model(model.to_owned()), out);
                 self.told.say(About::Firmware(version.to_owned()), out);
@@ -131,10 +137,10 @@ impl Reader {
 
 /// `DD-MMM-YY` and `HH:MM:SS`.
 fn time(date: &str, clock: &str) -> Option<Timestamp> {
-    let mut parts = date.split('-');
+    let mut parts = date.as_bytes().split(|byte| *byte == b'-');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
-    stream::wall(year.parse::<u8>().ok()?.into(), u8::try_from(month + 1).ok()?, day.parse().ok()?, stream::clock(clock)?)
+    let month = MONTHS.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(month))?;
+    stream::wall(stream::two_digits(year)?.into(), u8::try_from(month + 1).ok()?, stream::two_digits(day)?, stream::clock(clock)?)
 }
 
 impl Frames for Reader {

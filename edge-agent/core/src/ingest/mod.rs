@@ -8,16 +8,20 @@ mod repeats;
 
 pub(crate) use clock::{Measured, UNSET};
 pub(crate) use repeats::Repeats;
+use repeats::{is_cuff, parts};
 
 use crate::effects::Note;
 use crate::input::LinkId;
 use crate::plausible::checked;
 use crate::settings::DeviceSetting;
+use driver::alarm::Alarm;
 use driver::profile::Profile;
 use driver::{About, Channel, Driver, Fault, In, Out};
+use protocol::commit::OWN_VALUES;
 use record::code::Code;
 use record::decimal::Decimal;
 use record::id::{BedId, DeviceId, RunId};
+use record::laboratory::LabReport;
 use record::observation::{Quality, Reading};
 use record::series::{Boot, Frame, Numeric};
 use record::time::{Monotonic, Now, Timestamp};
@@ -58,6 +62,8 @@ pub(crate) struct Arrival {
     pub frames: Vec<Frame>,
     pub send: Vec<(Channel, Vec<u8>)>,
     pub acknowledge: Vec<(Boot, Channel, Vec<u8>)>,
+    pub reports: Vec<LabReport>,
+    pub alarms: Vec<Alarm>,
     pub about: Vec<About>,
     pub faults: Vec<Fault>,
     pub clock: Option<Measured>,
@@ -77,9 +83,31 @@ impl Links {
         Self { run, sessions: 0, by_id: BTreeMap::new(), idle: BTreeMap::new(), repeats: BTreeMap::new() }
     }
 
-    /// What the journal tells of a device's latest records.
+    /// What journal and segments tell of a device's latest records.
     pub fn remember(&mut self, frame: &Frame) {
         self.repeats.entry(frame.device.clone()).or_default().recovered(frame);
+    }
+
+    /// What was kept of the records a device has sent.
+    pub fn restore(&mut self, key: &str, value: &[u8]) {
+        let Some((device, part)) = key.strip_prefix(OWN_VALUES).and_then(|key| key.split_once('/')) else { return };
+        if let Ok(device) = device.parse() {
+            self.repeats.entry(device).or_default().restore(part, value);
+        }
+    }
+
+    /// What is to be kept with the frames queued so far, so that it is known after a restart which records they hold.
+    pub fn notes(&mut self) -> Vec<(String, Vec<u8>)> {
+        let of = |(device, repeats): (&DeviceId, &mut Repeats)| {
+            let keyed = move |(part, value): (String, Vec<u8>)| (value_key(device, &part), value);
+            repeats.notes().into_iter().map(keyed).collect::<Vec<_>>()
+        };
+        self.repeats.iter_mut().flat_map(of).collect()
+    }
+
+    /// Whether the notes taken last are durable.
+    pub fn noted(&mut self, durable: bool) {
+        self.repeats.values_mut().for_each(|repeats| repeats.noted(durable));
     }
 
     /// The boot of a session that no link carries: what people enter.
@@ -180,20 +208,20 @@ impl Link {
         }
         let mut arrival = Arrival::default();
         let mut clock_unusable = false;
-        let mut unkept = false;
         let mut user = None;
         let mut outs = Vec::new();
         if matches!(input, In::Bytes(..)) && std::mem::take(&mut self.deaf) {
             outs = self.driver.handle(now.mono, In::Connected);
         }
         outs.extend(self.driver.handle(now.mono, input));
+        let old_cuff = repeats.is_old_cuff(&outs);
         for out in outs {
             match out {
                 Out::Reading(mut reading) => {
                     if self.setting.replayed {
                         reading.quality = Quality::Demo;
                     }
-                    if repeats.is_new(&reading) {
+                    if !(old_cuff && is_cuff(&reading)) && repeats.is_new(&reading) {
                         let (measured, usable) = clock::measured(self.setting.profile.clock, reading.device_time, self.offset_us, now.wall);
                         clock_unusable |= !usable;
                         let frame = self.frame_for(&mut arrival.frames, now, &reading, measured);
@@ -208,7 +236,6 @@ impl Link {
                     self.wave_frame(&mut arrival.frames, now, demo).waves.push(block);
                 }
                 Out::Send(channel, bytes) => arrival.send.push((channel, bytes)),
-                Out::Acknowledge(..) if unkept => {}
                 Out::Acknowledge(channel, bytes) => arrival.acknowledge.push((self.boot, channel, bytes)),
                 Out::WakeAt(at) => self.wake_at = Some(at),
                 Out::About(About::Clock(said)) => {
@@ -218,13 +245,8 @@ impl Link {
                 }
                 Out::About(About::User(index)) => user = Some(index),
                 Out::About(about) => arrival.about.push(about),
-                // A device's own alarms are read, not yet kept: the agent raises its own.
-                Out::Alarm(_) => {}
-                // Not kept yet, so its acknowledgement is held back below: the analyser must not forget it.
-                Out::Laboratory(_) => {
-                    unkept = true;
-                    arrival.faults.push(Fault::field("laboratory", "results of analysers are not kept yet"));
-                }
+                Out::Alarm(alarm) => arrival.alarms.push(alarm),
+                Out::Laboratory(report) => arrival.reports.push(report),
                 Out::Fault(fault) => arrival.faults.push(fault),
             }
         }
@@ -288,6 +310,15 @@ fn is_demo(frame: &Frame) -> Option<bool> {
 /// The person of a device of several, by the device's own number.
 fn person(index: u8, quality: Quality) -> Numeric {
     Numeric { code: Code::DEVICE_USER, value: Ok(Decimal::whole(index.into())), unit: Unit::One, quality }
+}
+
+/// The keys under which it is kept which records a device has sent.
+pub fn value_keys(device: &DeviceId) -> impl Iterator<Item = String> + use<'_> {
+    parts().map(move |part| value_key(device, &part))
+}
+
+fn value_key(device: &DeviceId, part: &str) -> String {
+    format!("{OWN_VALUES}{device}/{part}")
 }
 
 fn boot(run: RunId, session: u32) -> Boot {

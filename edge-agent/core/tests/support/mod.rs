@@ -408,6 +408,12 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
             version: d.version,
         })
         .collect();
+    let statements =
+        ["DiagnosticReport", "Observation", "Communication"].iter().flat_map(|kind| documents(kind)).map(|d| json(&d)).collect();
+    let devices: Vec<Value> = devices;
+    let ids = devices.iter().filter_map(|d| d["id"].as_str()?.parse::<DeviceId>().ok());
+    let keys: Vec<String> = ids.flat_map(|id| edge_core::value_keys(&id).collect::<Vec<_>>()).collect();
+    let values = keys.into_iter().filter_map(|key| tx.value(&key).expect("value").map(|value| (key, value))).collect();
     let mut ticks: Vec<_> = [false, true].into_iter().flat_map(|waves| tx.ticks(waves, 0).expect("ticks")).collect();
     ticks.sort_by_key(|(id, _)| *id);
     Recovered {
@@ -417,6 +423,8 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         devices,
         alerts,
         closed: Vec::new(),
+        statements,
+        values,
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),

@@ -1,7 +1,7 @@
 //! What this server can do, as a CapabilityStatement written from the resource table.
 
 use super::Context;
-use super::resources::{COMMON, Lives, Parameter, RESOURCES, Resource};
+use super::resources::{COMMON, Interaction, Lives, Parameter, RESOURCES, Resource};
 use crate::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn resource(row: &Resource) -> Value {
         "versioning": if documents { "versioned-update" } else { "no-version" },
         "readHistory": documents,
         "updateCreate": false,
-        "conditionalCreate": documents,
+        "conditionalCreate": row.allows(Interaction::Create),
         "conditionalDelete": "not-supported",
         "searchParam": parameters,
     });

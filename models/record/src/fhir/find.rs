@@ -1,19 +1,17 @@
-//! Searches: documents are sifted in id order or sorted; vitals come from series in time order.
+//! Searches of documents: sifted in id order, or sorted. Observations have [`super::observations`].
 
 use super::bundle::{Page, searchset};
 use super::matching::{matches, relative, sort_key};
-use super::moment::Span;
 use super::outcome::Issue;
-use super::resources::{Kind, Lives, Resource};
-use super::search::{self, Filter, Modifier, Prefix, Search, Wanted};
-use super::{Context, DocumentQuery, ObservationId, Outcome, Reader, Reply, Request, VitalsQuery, links, observation};
+use super::resources::{Lives, Resource};
+use super::search::{self, Filter, Modifier, Search, Wanted};
+use super::{Context, DocumentQuery, Outcome, Reader, Reply, Request, links, observations};
 use crate::id::{PatientId, ResourceId};
-use crate::time::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Most resources looked at for one answer.
-const LOOKED_AT_MAX: usize = 10_000;
+pub(super) const LOOKED_AT_MAX: usize = 10_000;
 /// Resources asked of the reader at once.
 const BATCH: usize = 500;
 /// Documents in one answer are cut at this many bytes of JSON; the next link goes on.
@@ -35,17 +33,11 @@ pub(super) fn search<R: Reader>(
         Some(patient) => links::with_replaced(&patient, reader, context)?,
         None => Vec::new(),
     };
-    if row.lives != Lives::Series {
-        name_all(&mut search);
-    }
     let found = if row.lives == Lives::Series {
-        vitals(&search, reader)?
-    } else if let Some(ids) = named_ids(&search.filters) {
-        by_id(row, &search, &ids, reader, context)?
-    } else if search.sort.is_some_and(|sort| sort.by.name != "_id" || sort.descending) || search.count_only {
-        sorted(row, &search, reader, context)?
+        observations::search(row, &search, reader, context)?
     } else {
-        in_id_order(row, &search, reader, context)?
+        name_all(&mut search);
+        documents(row, &search, reader, context)?
     };
     Ok(match found {
         Ok((mut page, touched)) => {
@@ -59,7 +51,24 @@ pub(super) fn search<R: Reader>(
     })
 }
 
-type Found = Result<(Page, Vec<String>), Issue>;
+/// A page and what it shows, for the audit trail.
+pub(super) type Found = Result<(Page, Vec<String>), Issue>;
+
+/// The documents of a type that match.
+pub(super) fn documents<R: Reader>(
+    row: &'static Resource,
+    search: &Search,
+    reader: &mut R,
+    context: &Context<'_>,
+) -> Result<Found, R::Error> {
+    if let Some(ids) = named_ids(&search.filters) {
+        by_id(row, search, &ids, reader, context)
+    } else if search.sort.is_some_and(|sort| sort.by.name != "_id" || sort.descending) || search.count_only {
+        sorted(row, search, reader, context)
+    } else {
+        in_id_order(row, search, reader, context)
+    }
+}
 
 /// The documents that match, as (id, resource), at most two.
 pub(super) fn at_most_two<R: Reader>(
@@ -77,7 +86,7 @@ pub(super) fn at_most_two<R: Reader>(
 }
 
 /// Sifts documents after an id in id order until `take` says stop; gives where it stopped if it did not reach the end.
-fn scan<R: Reader>(
+pub(super) fn scan<R: Reader>(
     row: &'static Resource,
     search: &Search,
     after: Option<String>,
@@ -189,7 +198,7 @@ fn by_id<R: Reader>(
 }
 
 /// The ids of a filter by `_id`, at most [`search::VALUES_MAX`], so that no page is needed.
-fn named_ids(filters: &[Filter]) -> Option<BTreeSet<String>> {
+pub(super) fn named_ids(filters: &[Filter]) -> Option<BTreeSet<String>> {
     let filter = filters.iter().find(|filter| filter.parameter.name == "_id" && filter.modifier == Modifier::None)?;
     let id = |wanted: &Wanted| match wanted {
         Wanted::Token { code, .. } => code.clone(),
@@ -199,7 +208,7 @@ fn named_ids(filters: &[Filter]) -> Option<BTreeSet<String>> {
 }
 
 /// Whoever asks for a patient is shown what is kept about those whom it replaces too.
-fn name_all(search: &mut Search) {
+pub(super) fn name_all(search: &mut Search) {
     let [_, replaced @ ..] = search.patients.as_slice() else { return };
     for filter in search.filters.iter_mut().filter(|filter| matches!(filter.parameter.name, "patient" | "subject")) {
         filter.values.extend(replaced.iter().map(|patient| Wanted::Reference(format!("Patient/{patient}"))));
@@ -212,7 +221,7 @@ fn enough(search: &Search) -> Vec<PatientId> {
 }
 
 /// The patient all results must be about, if the filters name one.
-fn one_patient(filters: &[Filter]) -> Option<PatientId> {
+pub(super) fn one_patient(filters: &[Filter]) -> Option<PatientId> {
     let named = |filter: &&Filter| matches!(filter.parameter.name, "patient" | "subject") && filter.modifier == Modifier::None;
     filters.iter().filter(named).find_map(|filter| match filter.values.as_slice() {
         [Wanted::Reference(text)] => text.strip_prefix("Patient/").unwrap_or(text).parse().ok(),
@@ -225,166 +234,14 @@ fn size(resource: &Value) -> usize {
     resource.to_string().len()
 }
 
-fn references(row: &Resource, resources: &[Value], context: &Context<'_>) -> Vec<String> {
+pub(super) fn references(row: &Resource, resources: &[Value], context: &Context<'_>) -> Vec<String> {
     let mut all = BTreeSet::new();
     for resource in resources {
         all.extend(resource.get("id").and_then(Value::as_str).map(|id| format!("{}/{id}", row.name)));
-        if let Lives::PatientCompartment(element) = row.lives {
+        if let Some(element) = row.lives.patient_element() {
             let patient = resource.get(element).and_then(|subject| subject.get("reference")).and_then(Value::as_str);
             all.extend(patient.map(|text| relative(text, context.base_url).to_owned()));
         }
     }
     all.into_iter().collect()
-}
-
-fn vitals<R: Reader>(search: &Search, reader: &mut R) -> Result<Found, R::Error> {
-    let query = match vitals_query(search) {
-        Ok(query) => query,
-        Err(issue) => return Ok(Err(issue)),
-    };
-    let (mut page, patients) = match query {
-        Ask::Nothing => (Vec::new(), BTreeSet::new()),
-        Ask::These(ids, narrow) => {
-            let mut found = Vec::new();
-            for id in ids {
-                found.extend(reader.vital(&id)?.filter(|vital| narrow.as_ref().is_none_or(|query| query.takes(vital))));
-            }
-            let patients = found.iter().map(|vital| vital.patient.to_string()).collect();
-            (found, patients)
-        }
-        Ask::Range(query) => {
-            let mut found = reader.vitals(&query)?;
-            let replaced = search.patients.get(1..).unwrap_or_default();
-            for patient in replaced {
-                found.extend(reader.vitals(&VitalsQuery { patient: patient.clone(), ..query.clone() })?);
-            }
-            if !replaced.is_empty() {
-                // Each patient's are in order already; together they are put in order and cut again.
-                found = query.in_order(found);
-            }
-            let patients = std::iter::once(&query.patient).chain(replaced).map(PatientId::to_string).collect();
-            (found, patients)
-        }
-    };
-    let limit = if search.count_only { LOOKED_AT_MAX } else { search.count };
-    let more = page.len() > limit;
-    if more && search.count_only {
-        return Ok(Err(Issue::error("too-costly", format!("there are more than {LOOKED_AT_MAX}: narrow the search by date"))));
-    }
-    page.truncate(limit);
-    let next = if more { page.last().map(|vital| vital.id().to_string()) } else { None };
-    let total = (search.cursor.is_none() && !more).then_some(page.len());
-    let touched = patients.into_iter().map(|id| format!("Patient/{id}")).collect();
-    Ok(Ok((Page { resources: page.iter().filter_map(observation::render).collect(), total, next }, touched)))
-}
-
-enum Ask {
-    /// Nothing can match.
-    Nothing,
-    These(Vec<ObservationId>, Option<VitalsQuery>),
-    Range(VitalsQuery),
-}
-
-fn vitals_query(search: &Search) -> Result<Ask, Issue> {
-    let after = match &search.cursor {
-        None => None,
-        Some(text) => Some(text.parse::<ObservationId>().map_err(|_| Issue::error("value", "the cursor is none that was given out"))?),
-    };
-    let ids = named_ids(&search.filters).map(|ids| ids.iter().filter_map(|id| id.parse().ok()).collect::<Vec<ObservationId>>());
-    let patients = search.filters.iter().filter(|filter| matches!(filter.parameter.name, "patient" | "subject"));
-    let mut patient: Option<PatientId> = None;
-    for filter in patients {
-        match (one_patient(std::slice::from_ref(filter)), &patient) {
-            (Some(named), None) => patient = Some(named),
-            (Some(named), Some(held)) if named == *held => {}
-            (Some(_), Some(_)) => return Ok(Ask::Nothing),
-            (None, _) => return Err(Issue::error("not-supported", "name exactly one patient").at("http.patient")),
-        }
-    }
-    let Some(patient) = patient else {
-        // An id names its patient's vital by itself.
-        return ids
-            .map(|ids| Ask::These(ids, None))
-            .ok_or_else(|| Issue::error("required", "vital signs are found by patient: add patient=<id>").at("http.patient"));
-    };
-    let mut query = VitalsQuery {
-        patient,
-        codes: None,
-        device: None,
-        from: Timestamp(i64::MIN),
-        to: Timestamp(i64::MAX),
-        after,
-        limit: if search.count_only { LOOKED_AT_MAX } else { search.count } + 1,
-        newest_first: search.sort.is_none_or(|sort| sort.descending),
-    };
-    for filter in &search.filters {
-        if !narrow(&mut query, filter)? {
-            return Ok(Ask::Nothing);
-        }
-    }
-    Ok(match ids {
-        Some(ids) => Ask::These(ids, Some(query)),
-        None => Ask::Range(query),
-    })
-}
-
-/// Adds a filter to a query of vitals; false if nothing can match.
-fn narrow(query: &mut VitalsQuery, filter: &Filter) -> Result<bool, Issue> {
-    match (filter.parameter.name, filter.parameter.kind) {
-        ("code" | "combo-code", _) => {
-            let mut codes = Vec::new();
-            for wanted in &filter.values {
-                if let Wanted::Token { system, code } = wanted {
-                    codes.extend(observation::codes_for(system.as_deref(), code.as_deref()));
-                }
-            }
-            codes.retain(|code| query.codes.as_ref().is_none_or(|held| held.contains(code)));
-            codes.sort_unstable();
-            codes.dedup();
-            let any = !codes.is_empty();
-            query.codes = Some(codes);
-            Ok(any)
-        }
-        ("category", _) => Ok(filter.values.iter().any(|wanted| match wanted {
-            Wanted::Token { system, code } => {
-                let named = code.as_deref().is_none_or(|code| code.eq_ignore_ascii_case("vital-signs"));
-                named && system.as_deref().is_none_or(|system| system == observation::CATEGORY)
-            }
-            _ => false,
-        })),
-        ("device", _) => match filter.values.as_slice() {
-            [Wanted::Reference(text)] => match text.strip_prefix("Device/").unwrap_or(text).parse() {
-                Ok(device) if query.device.as_ref().is_none_or(|held| *held == device) => {
-                    query.device = Some(device);
-                    Ok(true)
-                }
-                _ => Ok(false),
-            },
-            _ => Err(Issue::error("not-supported", "name exactly one device").at("http.device")),
-        },
-        (_, Kind::Date) => match filter.values.as_slice() {
-            [Wanted::Date(prefix, span)] => match window(*prefix, *span) {
-                Some(window) => {
-                    query.from = query.from.max(window.start);
-                    query.to = query.to.min(window.end);
-                    Ok(query.from < query.to)
-                }
-                None => Err(Issue::error("not-supported", "ne is not supported for dates of vital signs").at("http.date")),
-            },
-            _ => Err(Issue::error("not-supported", "give one date for each date parameter; repeat it for a range").at("http.date")),
-        },
-        _ => Ok(true),
-    }
-}
-
-/// When a moment must lie so that it compares so with a span; `None` if that is no one stretch of time.
-fn window(prefix: Prefix, span: Span) -> Option<Span> {
-    match prefix {
-        Prefix::Eq | Prefix::Ap => Some(span),
-        Prefix::Gt | Prefix::Sa => Some(Span { start: span.end, ..Span::ALWAYS }),
-        Prefix::Ge => Some(Span { start: span.start, ..Span::ALWAYS }),
-        Prefix::Lt | Prefix::Eb => Some(Span { end: span.start, ..Span::ALWAYS }),
-        Prefix::Le => Some(Span { end: span.end, ..Span::ALWAYS }),
-        Prefix::Ne => None,
-    }
 }

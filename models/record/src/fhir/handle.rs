@@ -50,7 +50,7 @@ pub fn handle<R: Reader>(request: &Request, reader: &mut R, context: &Context<'_
         (Method::Post | Method::Put | Method::Delete, [_] | [_, _]) => {
             let advice = match request.method {
                 // To create under a chosen id, or to update what has none named.
-                Method::Post | Method::Put if row.lives != Lives::Series => "create with POST Type, update with PUT Type/id",
+                Method::Post | Method::Put if row.allows(Interaction::Create) => "create with POST Type, update with PUT Type/id",
                 _ => row.advice,
             };
             Ok(Outcome::refused(405, Issue::error("not-supported", advice)))
@@ -64,12 +64,15 @@ pub fn handle<R: Reader>(request: &Request, reader: &mut R, context: &Context<'_
 fn read<R: Reader>(row: &'static Resource, id: &str, reader: &mut R) -> Result<Outcome, R::Error> {
     let mut touched = vec![format!("{}/{}", row.name, short(id))];
     let found = if row.lives == Lives::Series {
-        let vital = match id.parse::<ObservationId>() {
-            Ok(id) => reader.vital(&id)?,
-            Err(_) => None,
-        };
-        touched.extend(vital.as_ref().map(|vital| format!("Patient/{}", vital.patient)));
-        vital.as_ref().and_then(observation::render)
+        match (id.parse::<ObservationId>(), id.parse::<ResourceId>()) {
+            (Ok(id), _) => {
+                let vital = reader.vital(&id)?;
+                touched.extend(vital.as_ref().map(|vital| format!("Patient/{}", vital.patient)));
+                vital.as_ref().and_then(observation::render)
+            }
+            (Err(_), Ok(id)) => reader.document(row.name, &id)?,
+            (Err(_), Err(_)) => None,
+        }
     } else {
         match id.parse::<ResourceId>() {
             Ok(id) => reader.document(row.name, &id)?,

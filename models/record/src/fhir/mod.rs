@@ -25,6 +25,7 @@ mod links;
 mod matching;
 pub mod moment;
 pub mod observation;
+mod observations;
 pub mod outcome;
 pub mod patient;
 mod primitive;

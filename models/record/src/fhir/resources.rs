@@ -1,7 +1,10 @@
 //! The resource table: one row a FHIR resource type. To add a type, add a row here and its elements in
 //! [`super::structure`].
 
-use super::structure::{ALLERGY_INTOLERANCE, DETECTED_ISSUE, DEVICE, ENCOUNTER, MEDICATION_REQUEST, OBSERVATION, PATIENT, Structure};
+use super::structure::{
+    ALLERGY_INTOLERANCE, COMMUNICATION, DETECTED_ISSUE, DEVICE, DIAGNOSTIC_REPORT, ENCOUNTER, MEDICATION_REQUEST, OBSERVATION, PATIENT,
+    Structure,
+};
 
 /// A resource type as kept and served.
 #[derive(Debug)]
@@ -29,8 +32,21 @@ pub enum Lives {
     PatientCompartment(&'static str),
     /// Its own: it *is* a patient.
     OwnPatientScope,
-    /// No document: rendered from the patient's series.
+    /// Rendered from the patient's series; what laboratories found is a document beside them, in the scope of the patient whom
+    /// `subject` names.
     Series,
+}
+
+impl Lives {
+    /// The element that names the patient.
+    #[must_use]
+    pub const fn patient_element(self) -> Option<&'static str> {
+        match self {
+            Self::PatientCompartment(element) => Some(element),
+            Self::Series => Some("subject"),
+            Self::Site | Self::OwnPatientScope => None,
+        }
+    }
 }
 
 /// A FHIR RESTful interaction on a type.
@@ -74,7 +90,7 @@ pub struct Parameter {
     pub kind: Kind,
     /// Canonical URL of its definition.
     pub definition: &'static str,
-    /// JSON paths of the elements looked at; lists are looked through. Empty where it is answered from series.
+    /// JSON paths of the elements looked at; lists are looked through. Vitals are found in series without them.
     pub paths: &'static [&'static str],
 }
 
@@ -117,6 +133,8 @@ macro_rules! parameter {
 
 const ALL: &[Interaction] =
     &[Interaction::Read, Interaction::VersionRead, Interaction::Update, Interaction::History, Interaction::Create, Interaction::Search];
+/// What devices say: written by the agent alone.
+const HEARD: &[Interaction] = &[Interaction::Read, Interaction::VersionRead, Interaction::History, Interaction::Search];
 const NEVER_DELETED: &str =
     "a clinical record is not deleted: update the resource to entered-in-error (a Patient to active = false) instead";
 
@@ -220,17 +238,51 @@ pub static RESOURCES: &[Resource] = &[
         advice: NEVER_DELETED,
     },
     Resource {
+        name: "DiagnosticReport",
+        lives: Lives::PatientCompartment("subject"),
+        interactions: HEARD,
+        search: &[
+            parameter!("patient", Reference, "clinical-patient", ["subject"]),
+            parameter!("subject", Reference, "DiagnosticReport-subject", ["subject"]),
+            parameter!("identifier", Token, "clinical-identifier", ["identifier"]),
+            parameter!("status", Token, "DiagnosticReport-status", ["status"]),
+            parameter!("category", Token, "DiagnosticReport-category", ["category"]),
+            parameter!("code", Token, "clinical-code", ["code"]),
+            parameter!("date", Date, "clinical-date", ["effectiveDateTime", "effectivePeriod"]),
+            parameter!("issued", Date, "DiagnosticReport-issued", ["issued"]),
+            parameter!("result", Reference, "DiagnosticReport-result", ["result"]),
+        ],
+        structure: &DIAGNOSTIC_REPORT,
+        advice: "reports come from the laboratory's analysers: send results by ASTM or HL7 to the agent",
+    },
+    Resource {
+        name: "Communication",
+        lives: Lives::PatientCompartment("subject"),
+        interactions: HEARD,
+        search: &[
+            parameter!("patient", Reference, "Communication-patient", ["subject"]),
+            parameter!("subject", Reference, "Communication-subject", ["subject"]),
+            parameter!("identifier", Token, "Communication-identifier", ["identifier"]),
+            parameter!("status", Token, "Communication-status", ["status"]),
+            parameter!("category", Token, "Communication-category", ["category"]),
+            parameter!("sender", Reference, "Communication-sender", ["sender"]),
+            parameter!("sent", Date, "Communication-sent", ["sent"]),
+        ],
+        structure: &COMMUNICATION,
+        advice: "these are the alarms that devices raise themselves: the agent writes them as it hears them",
+    },
+    Resource {
         name: "Observation",
         lives: Lives::Series,
         interactions: &[Interaction::Read, Interaction::Search],
         search: &[
-            parameter!("patient", Reference, "clinical-patient", []),
-            parameter!("subject", Reference, "Observation-subject", []),
-            parameter!("code", Token, "clinical-code", []),
-            parameter!("combo-code", Token, "Observation-combo-code", []),
-            parameter!("category", Token, "Observation-category", []),
-            parameter!("date", Date, "clinical-date", []),
-            parameter!("device", Reference, "Observation-device", []),
+            parameter!("patient", Reference, "clinical-patient", ["subject"]),
+            parameter!("subject", Reference, "Observation-subject", ["subject"]),
+            parameter!("code", Token, "clinical-code", ["code"]),
+            parameter!("combo-code", Token, "Observation-combo-code", ["code", "component.code"]),
+            parameter!("category", Token, "Observation-category", ["category"]),
+            parameter!("date", Date, "clinical-date", ["effectiveDateTime"]),
+            parameter!("device", Reference, "Observation-device", ["device"]),
         ],
         structure: &OBSERVATION,
         advice: "vital signs are kept as series, append-only: record values with POST /api/v1/beds/{bed}/observations",

@@ -19,7 +19,7 @@ pub const COUNT_MAX: usize = 200;
 pub const COUNT_DEFAULT: usize = 50;
 
 /// A search, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Search {
     /// All must hold.
     pub filters: Vec<Filter>,
@@ -38,7 +38,7 @@ pub struct Search {
 }
 
 /// One parameter: any of its values must hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// Which.
     pub parameter: &'static Parameter,
@@ -199,26 +199,24 @@ fn parse_one(row: &'static Resource, search: &mut Search, key: &str, value: &str
     }
     let (name, modifier) = key.split_once(':').map_or((key, None), |(name, modifier)| (name, Some(modifier)));
     let Some(parameter) = row.parameter(name) else { return Ok(Used::No) };
-    let filter = parse_filter(row, parameter, modifier, value, base_url, now)?;
+    let filter = parse_filter(parameter, modifier, value, base_url, now)?;
     search.filters.push(filter);
     Ok(Used::Yes)
 }
 
 fn parse_filter(
-    row: &Resource,
     parameter: &'static Parameter,
     modifier: Option<&str>,
     value: &str,
     base_url: &str,
     now: Timestamp,
 ) -> Result<Filter, Issue> {
-    let in_series = row.lives == Lives::Series;
     let (modifier, reference_type) = match (modifier, parameter.kind) {
         (None, _) => (Modifier::None, None),
-        (Some("missing"), _) if !in_series => (Modifier::Missing, None),
+        (Some("missing"), _) => (Modifier::Missing, None),
         (Some("exact"), Kind::Text) => (Modifier::Exact, None),
         (Some("contains"), Kind::Text) => (Modifier::Contains, None),
-        (Some("not"), Kind::Token) if !in_series => (Modifier::Not, None),
+        (Some("not"), Kind::Token) => (Modifier::Not, None),
         (Some("Patient"), Kind::Reference) => (Modifier::None, Some("Patient")),
         (Some("Device"), Kind::Reference) => (Modifier::None, Some("Device")),
         // A modifier that is ignored would change what is found: it must be refused, in lenient searches too.

@@ -5,6 +5,7 @@ mod anything;
 mod conflicts;
 mod identity;
 mod reading;
+mod results;
 mod searching;
 mod validation;
 mod versions;

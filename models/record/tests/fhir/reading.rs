@@ -10,7 +10,20 @@ fn metadata_names_every_type_of_the_table_and_needs_no_record() {
     let body = Ward::default().get("metadata").body.expect("body");
     assert_eq!(body["fhirVersion"], "4.0.1");
     let types: Vec<&str> = body["rest"][0]["resource"].as_array().expect("list").iter().filter_map(|r| r["type"].as_str()).collect();
-    assert_eq!(types, ["Patient", "Encounter", "Device", "DetectedIssue", "AllergyIntolerance", "MedicationRequest", "Observation"]);
+    assert_eq!(
+        types,
+        [
+            "Patient",
+            "Encounter",
+            "Device",
+            "DetectedIssue",
+            "AllergyIntolerance",
+            "MedicationRequest",
+            "DiagnosticReport",
+            "Communication",
+            "Observation"
+        ]
+    );
 }
 
 #[test]

@@ -67,6 +67,16 @@ impl Ward {
         self.vitals.extend(group(frame, &patient.parse().expect("id")));
     }
 
+    /// A document as an agent writes it, under an id of its own.
+    pub fn keep(&mut self, resource: &Value) {
+        self.stamp += 1;
+        let hlc = Hlc { trusted: true, wall_ms: 1_790_000_000_000 + self.stamp, counter: 0 };
+        let kind = resource["resourceType"].as_str().expect("type");
+        let id: ResourceId = resource["id"].as_str().expect("id").parse().expect("id");
+        let genesis = record::document::genesis(kind, &id, resource).expect("genesis");
+        self.documents.entry((kind.to_owned(), id)).or_default().add(hlc, &DocumentEvent::Genesis(genesis)).expect("genesis");
+    }
+
     pub fn ask(&mut self, request: &Request) -> Outcome {
         handle(request, self, &context()).unwrap_or_else(|never| match never {})
     }

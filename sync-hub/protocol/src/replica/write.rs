@@ -2,7 +2,7 @@
 
 use super::apply::{self, Changes, Failed};
 use super::{Known, Peer, Replica, own_scope};
-use crate::commit::{Commit, Committed};
+use crate::commit::{Commit, Committed, OWN_VALUES};
 use crate::entropy::{Entropy, bytes};
 use crate::store::{State, Store, StoreError, Transaction};
 use record::document::{self, DocumentError};
@@ -131,6 +131,9 @@ impl Replica {
                 let [numerics, waves] = encode_tick(&commit.tick);
                 Some(writer.tx.put_tick(&numerics, &waves)?)
             };
+            for (key, value) in commit.values.iter().filter(|(key, _)| key.starts_with(OWN_VALUES)) {
+                writer.tx.put_value(key, value)?;
+            }
             for (waves, through) in [false, true].into_iter().zip(commit.drop_ticks_through) {
                 if let Some(through) = through {
                     writer.tx.drop_ticks(waves, through)?;

@@ -18,7 +18,7 @@ const PIECE: usize = 8 * 1024;
 /// What serial decoding is held to, MB/s.
 const SERIAL_GOAL: f64 = 100.0;
 /// Protocols whose devices speak without being asked, or keep speaking once they were.
-const PROTOCOLS: [(&str, bool); 9] = [
+const PROTOCOLS: [(&str, bool); 10] = [
     ("contec.cms50-old", true),
     ("contec.cms50-new", true),
     ("bci.oximeter", true),
@@ -27,6 +27,7 @@ const PROTOCOLS: [(&str, bool); 9] = [
     ("masimo.ascii", true),
     ("nellcor.ascii", true),
     ("philips.intellivue-serial", true),
+    ("draeger.medibus", true),
     ("mindray.231", false),
 ];
 
@@ -51,23 +52,23 @@ fn stream(protocol: &str) -> Result<Vec<u8>> {
     let mut stream = Vec::new();
     let mut asked = driver.handle(Monotonic(0), In::Connected);
     for second in 1..=600u64 {
-        for out in asked.drain(..) {
-            if let Out::Send(_, bytes) = out {
+        let now = Monotonic(second * 1_000_000);
+        // Each answer may bring the next question.
+        while !asked.is_empty() {
+            for out in std::mem::take(&mut asked) {
+                let Out::Send(_, bytes) = out else { continue };
                 for answer in device.hear(&bytes) {
                     stream.extend(&answer);
-                    driver.handle(Monotonic(second * 1_000_000), In::Bytes(Channel::Stream, &answer)).into_iter().for_each(|out| {
-                        if let Out::Send(_, bytes) = out {
-                            device.hear(&bytes);
-                        }
-                    });
+                    asked.extend(driver.handle(now, In::Bytes(Channel::Stream, &answer)));
                 }
             }
         }
         let vitals = patient.advance(1.0);
         for message in device.second(&vitals, true) {
             stream.extend(&message);
+            asked.extend(driver.handle(now, In::Bytes(Channel::Stream, &message)));
         }
-        asked = driver.handle(Monotonic(second * 1_000_000), In::Wake);
+        asked.extend(driver.handle(now, In::Wake));
     }
     ensure!(stream.len() > 10_000, "{protocol} said only {} bytes", stream.len());
     Ok(stream)

@@ -27,6 +27,7 @@ export function bedView(index: number, nowMs: number): BedView {
             waves: [],
             score: null,
             devices: index === 18 ? [device(bed, nowMs)] : [],
+            device_alarms: [],
         };
     const silent = index === 9;
     return {
@@ -45,6 +46,7 @@ export function bedView(index: number, nowMs: number): BedView {
         waves: silent ? [] : [wave(index)],
         score: score(person),
         devices: [device(bed, nowMs, silent)],
+        device_alarms: [],
     };
 }
 

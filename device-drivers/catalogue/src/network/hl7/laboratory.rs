@@ -1,7 +1,7 @@
 //! Results of laboratory analysers as HL7 (`ORU^R01`): Mindray BC/BS, Sysmex XN, GeneXpert and alike.
 //!
 //! A message is a laboratory's where no observation of it has the code of a vital sign and it names an order or a
-//! specimen. Patients are not read: the specimen's number is what a person binds the report by.
+//! specimen. Of the patient only the numbers are read (`PID-2`, `PID-3`), never the name.
 
 use super::message::{Message, Segment, unescape};
 use super::obx::is_vital;
@@ -12,6 +12,8 @@ use driver::{DecodeError, Fault};
 use record::laboratory::{LabKind, LabReport, LabResult, LabStatus, LabValue};
 use record::time::Timestamp;
 
+/// Numbers of one patient in one field.
+const PATIENT_IDS_MAX: usize = 8;
 /// Results of one message.
 const RESULTS_MAX: usize = 4096;
 /// OBR-4 of reports on a monitored patient: SNOMED CT's "monitoring of patient", and MDC's monitor.
@@ -47,15 +49,18 @@ pub fn read(message: &Message<'_>, profile: &Profile) -> (Vec<LabReport>, Vec<Fa
     let analyser = kept(&names.map(std::borrow::Cow::into_owned).join(" "), message);
     let offset_min = DateTime::parse(header.field(7)).and_then(|time| time.offset_min);
     let (mut reports, mut faults): (Vec<LabReport>, Vec<Fault>) = Default::default();
+    let mut patient_ids: Vec<String> = Vec::new();
     let mut observed_at = "";
     let mut count = 0;
     for segment in &message.segments {
         match segment.name() {
+            "PID" => patient_ids = numbers(segment, message),
             "OBR" => {
                 observed_at = segment.field(7);
                 let specimen = kept(&segment.component(3, 1), message).or_else(|| kept(&segment.component(2, 1), message));
                 let order = code_of(&components(segment, 4));
-                reports.push(LabReport { analyser: analyser.clone(), specimen, order, kind, results: Vec::new() });
+                let (analyser, patient_ids) = (analyser.clone(), patient_ids.clone());
+                reports.push(LabReport { analyser, specimen, patient_ids, order, kind, results: Vec::new() });
             }
             "SPM" => {
                 if let (Some(report), Some(specimen)) = (reports.last_mut(), kept(&segment.component(2, 1), message)) {
@@ -74,7 +79,8 @@ pub fn read(message: &Message<'_>, profile: &Profile) -> (Vec<LabReport>, Vec<Fa
                 match result(segment, at, message) {
                     Ok(Some(result)) => {
                         if reports.is_empty() {
-                            reports.push(LabReport { analyser: analyser.clone(), specimen: None, order: None, kind, results: Vec::new() });
+                            let (analyser, patient_ids) = (analyser.clone(), patient_ids.clone());
+                            reports.push(LabReport { analyser, specimen: None, patient_ids, order: None, kind, results: Vec::new() });
                         }
                         if let Some(report) = reports.last_mut() {
                             report.results.push(result);
@@ -124,6 +130,18 @@ fn result(obx: &Segment<'_>, at: Option<Timestamp>, message: &Message<'_>) -> Re
     }))
 }
 
+/// The patient's numbers, each once.
+fn numbers(pid: &Segment<'_>, message: &Message<'_>) -> Vec<String> {
+    let mut numbers: Vec<String> = Vec::new();
+    let ids = [2, 3].into_iter().flat_map(|field| pid.repetitions(field).take(PATIENT_IDS_MAX));
+    for id in ids.filter_map(|id| kept(id.split(message.separators.component).next().unwrap_or_default(), message)) {
+        if !numbers.contains(&id) {
+            numbers.push(id);
+        }
+    }
+    numbers
+}
+
 fn components<'a>(segment: &Segment<'a>, field: usize) -> Vec<&'a str> {
     let separators = segment.separators();
     let first = segment.field(field).split(separators.repetition).next().unwrap_or_default();
@@ -160,6 +178,7 @@ mod tests {
         let (mut reports, faults) = read(&message, &Profile::bare("hl7.oru"));
         assert!(faults.is_empty(), "{faults:?}");
         assert_eq!(reports[0].specimen.as_deref(), Some("S77"));
+        assert_eq!(reports[0].patient_ids, ["P1"]);
         assert!(!format!("{reports:?}").contains("DOE"));
         reports.remove(0).results.remove(0)
     }

@@ -83,14 +83,14 @@ impl<'a> Segment<'a> {
     /// `OBX`, `MSH`, …
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.text.split(self.separators.field).next().unwrap_or_default()
+        part(self.text, self.separators.field, 0)
     }
     /// Field `n` as sent, counted from 1 as the standard does; empty where there is none.
     #[must_use]
     pub fn field(&self, n: usize) -> &'a str {
         // MSH-1 is the separator itself, so the header's fields count from one later.
         let n = if self.name() == "MSH" { n.saturating_sub(1) } else { n };
-        self.text.split(self.separators.field).nth(n).unwrap_or_default()
+        part(self.text, self.separators.field, n)
     }
     /// The repetitions of a field, as sent.
     pub fn repetitions(&self, n: usize) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -99,15 +99,28 @@ impl<'a> Segment<'a> {
     /// Component `m` of the first repetition of field `n`, both counted from 1, escapes resolved.
     #[must_use]
     pub fn component(&self, n: usize, m: usize) -> Cow<'a, str> {
-        let first = self.repetitions(n).next().unwrap_or_default();
-        unescape(first.split(self.separators.component).nth(m.saturating_sub(1)).unwrap_or_default().trim(), self.separators)
+        let first = part(self.field(n), self.separators.repetition, 0);
+        unescape(part(first, self.separators.component, m.saturating_sub(1)).trim(), self.separators)
     }
+}
+
+/// Part `n` of a text, counted from 0; empty where there is none. Separators are ASCII, so bytes are looked at: a monitor's
+/// message is mostly short fields, and a search for each costs more than its bytes.
+fn part(text: &str, separator: char, n: usize) -> &str {
+    let bytes = text.as_bytes();
+    let ends = |from: usize| bytes.iter().skip(from).position(|byte| char::from(*byte) == separator).map(|at| from + at);
+    let mut start = 0;
+    for _ in 0..n {
+        let Some(end) = ends(start) else { return "" };
+        start = end + 1;
+    }
+    text.get(start..ends(start).unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// Resolves escapes (`\F\ \S\ \T\ \R\ \E\`, `\Xhh\`); formatting escapes are left out.
 #[must_use]
 pub fn unescape(text: &str, separators: Separators) -> Cow<'_, str> {
-    if !text.contains(separators.escape) {
+    if !text.bytes().any(|byte| char::from(byte) == separators.escape) {
         return Cow::Borrowed(text);
     }
     let mut plain = String::with_capacity(text.len());

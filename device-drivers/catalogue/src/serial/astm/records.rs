@@ -1,4 +1,4 @@
-//! The records of E1394/LIS2-A2: `H` header, `P` patient (not read), `O` order, `R` result, `L` end. Delimiters are those
+//! The records of E1394/LIS2-A2: `H` header, `P` patient (its numbers, never its name), `O` order, `R` result, `L` end. Delimiters are those
 //! that `H` states (`H|\^&`, on a GeneXpert `H|@^\`).
 //!
 //! A report is one order with its results. It is given when the next order or the end of the message comes, so that a
@@ -39,6 +39,7 @@ struct Message {
     delimiters: Delimiters,
     analyser: Option<String>,
     kind: LabKind,
+    patient_ids: Vec<String>,
     reports: Vec<LabReport>,
     results: usize,
 }
@@ -116,8 +117,10 @@ impl Records {
                     message.give(out);
                 }
             }
-            // Patients, comments, the maker's own and scientific records.
-            'P' | 'C' | 'M' | 'S' => {}
+            // The practice's number and the laboratory's; the third is a name on some analysers.
+            'P' => message.patient_ids = [3, 4].iter().filter_map(|field| fields.components(*field).next().and_then(kept)).collect(),
+            // Comments, the maker's own and scientific records.
+            'C' | 'M' | 'S' => {}
             _ => out.push(Out::Fault(Fault::field("record", format!("unknown kind {:?}", kind.to_ascii_uppercase())))),
         }
     }
@@ -142,7 +145,7 @@ impl Message {
             "T" | "D" => LabKind::Demo,
             _ => LabKind::Patient,
         };
-        Ok(Self { delimiters, analyser: kept(&sender.join(" ")), kind, reports: Vec::new(), results: 0 })
+        Ok(Self { delimiters, analyser: kept(&sender.join(" ")), kind, patient_ids: Vec::new(), reports: Vec::new(), results: 0 })
     }
 
     fn order(&mut self, fields: &Fields<'_>) {
@@ -151,7 +154,19 @@ impl Message {
         let order = code_of(&fields.components(5).collect::<Vec<_>>());
         let control = fields.get(12) == "Q";
         let kind = if control && self.kind == LabKind::Patient { LabKind::Control } else { self.kind };
-        self.open(LabReport { analyser: self.analyser.clone(), specimen, order, kind, results: Vec::new() });
+        self.open(LabReport { specimen, order, kind, ..self.blank() });
+    }
+
+    /// A report of this message about an unnumbered specimen.
+    fn blank(&self) -> LabReport {
+        LabReport {
+            analyser: self.analyser.clone(),
+            specimen: None,
+            patient_ids: self.patient_ids.clone(),
+            order: None,
+            kind: self.kind,
+            results: Vec::new(),
+        }
     }
 
     fn open(&mut self, report: LabReport) {
@@ -180,7 +195,7 @@ impl Message {
         };
         // Some analysers send results without an order: then there is no specimen to bind them by, and it shows.
         if self.reports.is_empty() {
-            self.open(LabReport { analyser: self.analyser.clone(), specimen: None, order: None, kind: self.kind, results: Vec::new() });
+            self.open(self.blank());
         }
         if self.results >= RESULTS_MAX {
             return Err(Fault::new(DecodeError::Oversized { limit: RESULTS_MAX }, 0));
@@ -213,8 +228,7 @@ impl Message {
             status: LabStatus::Final,
             at: time(fields, &[6], profile),
         };
-        let analyser = self.analyser.clone();
-        self.open(LabReport { analyser, specimen: lot, order: None, kind: LabKind::Control, results: vec![result] });
+        self.open(LabReport { specimen: lot, kind: LabKind::Control, results: vec![result], patient_ids: Vec::new(), ..self.blank() });
     }
 
     fn give(self, out: &mut Vec<Out>) {
@@ -283,6 +297,7 @@ mod tests {
         assert_eq!(result.value, LabValue::Number(Bound::More, Decimal::new(620, -2)));
         assert_eq!((result.unit.as_deref(), result.range.as_deref()), (Some("10^3/uL"), Some("4.0-10.0")));
         assert_eq!(result.flags, ["H", "A"]);
+        assert_eq!(report.patient_ids, ["X"]);
         assert!(!format!("{report:?}").contains("Doe"));
     }
 

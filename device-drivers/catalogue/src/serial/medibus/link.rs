@@ -11,11 +11,11 @@ const END: u8 = 0x0D;
 
 /// What the line heard.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Heard {
+pub enum Heard<'a> {
     /// The device asks: a code and its argument.
-    Command(u8, Vec<u8>),
+    Command(u8, &'a [u8]),
     /// The device answers: the code asked and what it says.
-    Answer(u8, Vec<u8>),
+    Answer(u8, &'a [u8]),
     /// A byte of the fast channel.
     Fast(u8),
     /// A message whose sum does not hold, or bytes of none.
@@ -27,6 +27,8 @@ pub enum Heard {
 pub struct LineReader {
     command: Option<Vec<u8>>,
     answer: Option<Vec<u8>>,
+    /// The memory of the last message.
+    spare: Vec<u8>,
     skipped: usize,
 }
 
@@ -34,34 +36,53 @@ pub struct LineReader {
 const REPORT_EVERY: usize = 4096;
 
 impl LineReader {
-    /// Takes one byte; what it completes goes to `found`.
-    pub fn take(&mut self, byte: u8, found: &mut Vec<Heard>) {
+    /// Takes the next bytes; what they complete is told in order.
+    pub fn push(&mut self, bytes: &[u8], mut tell: impl FnMut(Heard<'_>)) {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            // Most bytes are text in a message: as many as there is room for, at once.
+            if let Some(message) = self.command.as_mut().or(self.answer.as_mut()) {
+                let room = MESSAGE_LEN_MAX.saturating_sub(message.len());
+                let run = rest.iter().take(room).take_while(|byte| matches!(**byte, b' '..0x80)).count();
+                if run > 0 {
+                    message.extend_from_slice(rest.get(..run).unwrap_or_default());
+                    rest = rest.get(run..).unwrap_or_default();
+                    continue;
+                }
+            }
+            self.take(byte, &mut tell);
+            rest = after;
+        }
+    }
+
+    fn take(&mut self, byte: u8, tell: &mut impl FnMut(Heard<'_>)) {
         match byte {
-            0x80.. => found.push(Heard::Fast(byte)),
+            0x80.. => tell(Heard::Fast(byte)),
             COMMAND => {
                 self.give_up_command();
-                self.report(found);
-                self.command = Some(vec![byte]);
+                self.report(tell);
+                self.command = Some(self.begun(byte));
             }
             ANSWER => {
                 // No command has such a byte in it: it was cut, and so was an answer before this one.
                 self.give_up_command();
                 self.skipped += self.answer.as_ref().map_or(0, Vec::len);
-                self.report(found);
-                self.answer = Some(vec![byte]);
+                self.report(tell);
+                self.answer = Some(self.begun(byte));
             }
             // Suspend and resume.
             0x11 | 0x13 => {}
             END => {
                 if let Some(message) = self.command.take().or_else(|| self.answer.take()) {
-                    found.push(whole(&message));
+                    tell(whole(&message));
+                    self.spare = message;
                 }
             }
             _ => {
                 let Some(message) = self.command.as_mut().or(self.answer.as_mut()) else {
                     self.skipped += 1;
                     if self.skipped >= REPORT_EVERY {
-                        self.report(found);
+                        self.report(tell);
                     }
                     return;
                 };
@@ -69,35 +90,43 @@ impl LineReader {
                 if message.len() > MESSAGE_LEN_MAX {
                     self.command = None;
                     self.answer = None;
-                    found.push(Heard::Fault(Fault::new(DecodeError::Oversized { limit: MESSAGE_LEN_MAX }, MESSAGE_LEN_MAX)));
+                    tell(Heard::Fault(Fault::new(DecodeError::Oversized { limit: MESSAGE_LEN_MAX }, MESSAGE_LEN_MAX)));
                 }
             }
         }
+    }
+
+    /// A message that begins with this byte, in the memory of the last.
+    fn begun(&mut self, byte: u8) -> Vec<u8> {
+        let mut message = std::mem::take(&mut self.spare);
+        message.clear();
+        message.push(byte);
+        message
     }
 
     fn give_up_command(&mut self) {
         self.skipped += self.command.take().map_or(0, |cut| cut.len());
     }
 
-    fn report(&mut self, found: &mut Vec<Heard>) {
+    fn report(&mut self, tell: &mut impl FnMut(Heard<'_>)) {
         if self.skipped > 0 {
-            found.push(Heard::Fault(Fault::new(DecodeError::Unframed, std::mem::take(&mut self.skipped))));
+            tell(Heard::Fault(Fault::new(DecodeError::Unframed, std::mem::take(&mut self.skipped))));
         }
     }
 }
 
-fn whole(message: &[u8]) -> Heard {
+fn whole(message: &[u8]) -> Heard<'_> {
     let Some((content, digits)) = message.split_last_chunk::<2>().filter(|(content, _)| content.len() >= 2) else {
         return Heard::Fault(Fault::new(DecodeError::Truncated { needed: 4, got: message.len() }, message.len()));
     };
-    let stated = std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let stated = hexadecimal(*digits);
     let computed = sum(content);
     match (stated, content) {
         (Some(stated), [start, code, rest @ ..]) if stated == computed => {
             if *start == COMMAND {
-                Heard::Command(*code, rest.to_vec())
+                Heard::Command(*code, rest)
             } else {
-                Heard::Answer(*code, rest.to_vec())
+                Heard::Answer(*code, rest)
             }
         }
         (Some(stated), _) => {
@@ -105,6 +134,12 @@ fn whole(message: &[u8]) -> Heard {
         }
         (None, _) => Heard::Fault(Fault::field("sum", "no hexadecimal digits")),
     }
+}
+
+/// The number of two hexadecimal digits.
+pub(super) fn hexadecimal(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? << 4 | low?).ok()
 }
 
 fn sum(bytes: &[u8]) -> u8 {
@@ -136,10 +171,16 @@ mod tests {
     use super::*;
     use hex_literal::hex;
 
-    fn hear(bytes: &[u8]) -> Vec<Heard> {
-        let (mut reader, mut found) = (LineReader::default(), Vec::new());
-        bytes.iter().for_each(|byte| reader.take(*byte, &mut found));
+    fn hear(bytes: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        LineReader::default().push(bytes, |heard| found.push(format!("{heard:?}")));
+        let (mut reader, mut bytewise) = (LineReader::default(), Vec::new());
+        bytes.iter().for_each(|byte| reader.push(&[*byte], |heard| bytewise.push(format!("{heard:?}"))));
+        assert_eq!(found, bytewise, "where the stream is cut changes nothing");
         found
+    }
+    fn kinds(bytes: &[u8]) -> Vec<String> {
+        hear(bytes).iter().map(|heard| heard.split('(').next().unwrap_or_default().to_owned()).collect()
     }
 
     #[test]
@@ -157,7 +198,8 @@ mod tests {
         let bytes = hex!("01 24 45 42 d1 20 39 1b 30 34 42 0d 38 20 91 45 31 20 37 30 20 37 41 0d");
         assert_eq!(
             hear(&bytes),
-            [Heard::Fast(0xD1), Heard::Command(0x30, Vec::new()), Heard::Fast(0x91), Heard::Answer(0x24, b"EB 98 E1 70 ".to_vec())]
+            [Heard::Fast(0xD1), Heard::Command(0x30, b""), Heard::Fast(0x91), Heard::Answer(0x24, b"EB 98 E1 70 ")]
+                .map(|heard| format!("{heard:?}"))
         );
     }
 
@@ -166,8 +208,13 @@ mod tests {
         let good = hex!("01 24 45 42 20 39 38 20 45 31 20 37 30 20 37 41 0d");
         let mut bad = good;
         bad[5] = b'1';
-        assert!(matches!(hear(&[&bad[..], &good].concat())[..], [Heard::Fault(_), Heard::Answer(..)]));
-        assert!(matches!(hear(&[&b"noise\x1bA"[..], &good].concat())[..], [Heard::Fault(_), Heard::Fault(_), Heard::Answer(..)]));
-        assert!(matches!(hear(b"\x1bA\r")[..], [Heard::Fault(_)]));
+        assert_eq!(kinds(&[&bad[..], &good].concat()), ["Fault", "Answer"]);
+        assert_eq!(kinds(&[&b"noise\x1bA"[..], &good].concat()), ["Fault", "Fault", "Answer"]);
+        assert_eq!(kinds(b"\x1bA\r"), ["Fault"]);
+        assert_eq!(
+            kinds(&[&[ANSWER][..], &[b'x'; 5000], &good].concat()),
+            ["Fault", "Fault", "Answer"],
+            "too long, and what is left of it"
+        );
     }
 }

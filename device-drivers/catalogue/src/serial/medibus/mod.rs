@@ -139,7 +139,7 @@ impl Medibus {
         Self::send(command(code, &argument), out);
     }
 
-    fn heard(&mut self, now: Monotonic, heard: Heard, out: &mut Vec<Out>) {
+    fn heard(&mut self, now: Monotonic, heard: Heard<'_>, out: &mut Vec<Out>) {
         match heard {
             Heard::Fast(byte) => self.fast.take(byte, out),
             Heard::Command(code, _) => {
@@ -159,7 +159,7 @@ impl Medibus {
                 if code == INITIALISE && self.state == State::Beginning {
                     return self.up(now, out);
                 }
-                self.answer(code, &content, out);
+                self.answer(code, content, out);
                 self.ask(now, out);
             }
             Heard::Fault(fault) => out.push(Out::Fault(fault)),
@@ -232,13 +232,10 @@ impl Driver for Medibus {
                 out.push(Out::WakeAt(now.plus_micros(LOOK_EVERY_US)));
             }
             In::Bytes(_, bytes) => {
-                let mut found = Vec::new();
-                for byte in bytes {
-                    self.reader.take(*byte, &mut found);
-                    for heard in found.drain(..) {
-                        self.heard(now, heard, &mut out);
-                    }
-                }
+                // What is heard never touches the reader.
+                let mut reader = std::mem::take(&mut self.reader);
+                reader.push(bytes, |heard| self.heard(now, heard, &mut out));
+                self.reader = reader;
             }
             In::Wake => self.look(now, &mut out),
             In::Disconnected => {

@@ -1,5 +1,6 @@
 //! What answers say: measured values, alarms, time, identity.
 
+use super::link::hexadecimal;
 use crate::stream::{clock, reading, wall};
 use driver::alarm::{ALARMS_MAX, Alarm, AlarmKind, AlarmPriority};
 use driver::{About, Fault, Out};
@@ -54,7 +55,7 @@ const MONTHS: [(&str, u8); 17] = [
 ];
 
 fn code_of(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    digits.try_into().ok().and_then(hexadecimal)
 }
 
 /// Measured values. What is not available is not in the list at all: a value that was in it before is then none.
@@ -70,8 +71,8 @@ pub(super) fn measured(content: &[u8], seen: &mut Vec<(Code, Unit)>, out: &mut V
         if charted.contains(&code) {
             continue;
         }
-        let text = entry.get(2..).map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
-        let text = text.trim();
+        // Bytes that are no text are no number.
+        let text = entry.get(2..).map_or("?", |text| std::str::from_utf8(text).unwrap_or("?")).trim();
         let value = if text.is_empty() || text.bytes().all(|b| matches!(b, b'-' | b'.' | b'*')) {
             Err(NoValue::NotMeasured)
         } else {
@@ -84,8 +85,10 @@ pub(super) fn measured(content: &[u8], seen: &mut Vec<(Code, Unit)>, out: &mut V
             }
         };
         charted.push(code);
-        seen.retain(|(known, _)| *known != code);
-        seen.push((code, unit));
+        match seen.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, held)) => *held = unit,
+            None => seen.push((code, unit)),
+        }
         out.push(reading(code, value, unit, Quality::Good));
     }
     let gone = seen.iter().filter(|(code, _)| !charted.contains(code));

@@ -1,10 +1,12 @@
 //! FHIR R4 element definitions as data: what a resource or datatype may hold. Read by [`super::validate()`].
 
 mod datatypes;
+mod heard;
 mod observation;
 mod resources;
 mod rules;
 
+pub use heard::{COMMUNICATION, DIAGNOSTIC_REPORT};
 pub use observation::OBSERVATION;
 pub use resources::{ALLERGY_INTOLERANCE, DETECTED_ISSUE, DEVICE, ENCOUNTER, MEDICATION_REQUEST, PATIENT};
 
