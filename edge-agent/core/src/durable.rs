@@ -39,7 +39,18 @@ impl Agent {
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
         let Recovered {
-            bindings, patients, scopes, closed, devices, alerts, statements, values, recent, ticks, sealed_through, configuration
+            bindings,
+            patients,
+            scopes,
+            closed,
+            devices,
+            alerts,
+            statements,
+            values,
+            recent,
+            ticks,
+            sealed_through,
+            configuration,
         } = recovered;
         self.configure(&configuration, &mut out);
         self.association.know_scopes(scopes);

@@ -14,14 +14,15 @@ use edge_api::bed::{Observe, ObservedValue, Saved};
 use protocol::{Draft, Entropy, Where};
 use record::code::Code;
 use record::decimal::Decimal;
-use record::id::{BedId, PatientId, ResourceId, new_resource_id};
+use record::id::{BedId, DeviceId, PatientId, ResourceId, new_resource_id};
 use record::ledger::Act;
 use record::ledger::body::AuditEvent;
+
 use record::observation::Quality;
 use record::series::{Frame, Numeric};
 use record::time::{Now, Timestamp};
 use record::unit::Unit;
-use serde_json::{Value, json};
+
 use std::collections::BTreeSet;
 
 /// Values in one set.

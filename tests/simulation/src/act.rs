@@ -230,8 +230,8 @@ impl Act {
                     // Sealed again from a restored tail, after its patient's record has left the box: it is with the patient already,
                     // and once more among what nobody claims.
                     let has_left = |of: &Place| matches!(of, Place::Patient(p) if model.has_left(*p, key));
-                    let repeated = *place == Place::Unassigned
-                        && model.samples.get(id).and_then(|s| model.place(s)).as_ref().is_some_and(has_left);
+                    let repeated =
+                        *place == Place::Unassigned && model.samples.get(id).and_then(|s| model.place(s)).as_ref().is_some_and(has_left);
                     if let Some(sample) = model.samples.get_mut(id).filter(|_| !repeated) {
                         sample.placed.push((write, *place));
                     }

@@ -300,7 +300,10 @@ fn erased(world: &mut World) -> Result<(), Failure> {
                         let (run, next) = (chain.head.chain.run, chain.head.next);
                         told.push((run, next, tx.held_of(hub, me, chain.head.chain)?, tx.lacking(chain.head.chain)?));
                     }
-                    kept.push(format!("its key; of its own, the hub has signed for {told:?}; it is known of {:?}", scope.map(|s| s.access)));
+                    kept.push(format!(
+                        "its key; of its own, the hub has signed for {told:?}; it is known of {:?}",
+                        scope.map(|s| s.access)
+                    ));
                 }
                 for chain in tx.chains()?.into_iter().filter(|c| c.head.chain.scope == patient.scope) {
                     for seq in 0..chain.head.next {

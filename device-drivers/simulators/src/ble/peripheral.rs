@@ -234,7 +234,7 @@ impl Peripheral {
     /// A device that anybody may subscribe to, and somebody has.
     #[must_use]
     pub fn on_a_table(kind: Kind) -> Self {
-        let device = Self::new(kind, 1, false);
+        let device = Self::new(kind, 1, Manner::default(), Arc::default());
         device.link.notifying.store(true, Relaxed);
         device
     }

@@ -116,7 +116,16 @@ fn refused(kind: &'static str, error: &ChainError) -> Stopped {
 
 impl<'a> Taking<'a> {
     pub fn new(replica: &'a Replica, tx: &'a mut dyn Transaction, now: Now, peer: ReplicaId) -> Self {
-        Self { tx, known: replica.known.clone(), replica, now, peer, changes: Changes::default(), accepted: Accepted::default(), filled: BTreeSet::new() }
+        Self {
+            tx,
+            known: replica.known.clone(),
+            replica,
+            now,
+            peer,
+            changes: Changes::default(),
+            accepted: Accepted::default(),
+            filled: BTreeSet::new(),
+        }
     }
 
     pub fn finish(self) -> (Known, Accepted) {

@@ -7,9 +7,9 @@ use crate::commit::Committed;
 use crate::entropy::Entropy;
 use crate::store::{Entry, Scope, State, Store, StoreError, Transaction};
 use record::id::{PatientId, ReplicaId, ScopeId};
-use record::ledger::{Head, Hlc};
 use record::ledger::body::{Act, Body, Erasure, Membership, Revocation};
 use record::ledger::grant::ScopeRole;
+use record::ledger::{Head, Hlc};
 use record::time::Now;
 
 /// Entries looked at in one go, of those that wait for a key.

@@ -211,7 +211,9 @@ fn ask_again(tx: &mut dyn Transaction, of: &dyn Fn(ScopeId) -> bool) -> Result<(
         return Ok(());
     }
     let given_up: BTreeSet<(ChainId, u64)> = tx.dead_letters()?.into_iter().map(|letter| (letter.chain, letter.seq)).collect();
-    for place in absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| of(place.0.scope) && !given_up.contains(place)) {
+    for place in
+        absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| of(place.0.scope) && !given_up.contains(place))
+    {
         tx.mark(place.0, place.1, State::Wanted)?;
     }
     Ok(())
