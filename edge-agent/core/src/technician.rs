@@ -23,6 +23,8 @@ use record::id::{BedId, DeviceId};
 use record::time::{Now, Timestamp};
 use serde_json::Value;
 
+/// Devices that people have paired with this box.
+const PAIRED_MAX: usize = 512;
 /// Devices of one scan that are looked at.
 const SIGHTINGS_MAX: usize = 256;
 /// Characters of a reason or a consent.
@@ -95,7 +97,13 @@ impl Agent {
     /// A device that a person paired, as the record has it after a start.
     pub(crate) fn take_up(&mut self, recorded: Recorded, out: &mut Vec<Effect>) {
         let Recorded { id, name, profile, by } = recorded;
+        // Others may write Devices, too: what a person could not have paired is not opened.
+        let Ok(by) = checked(&by) else { return };
         if self.devices.get(&id).is_some() || self.devices.reached_by(&by).is_some() {
+            return;
+        }
+        if self.devices.iter().filter(|device| device.paired).count() >= PAIRED_MAX {
+            out.push(Effect::Note(Note::TooMany { what: "paired devices", limit: PAIRED_MAX }));
             return;
         }
         let found = self.settings.profiles.iter().find(|known| known.name == profile).cloned();
@@ -168,6 +176,10 @@ impl Agent {
         if self.pairings.len() >= PAIRINGS_MAX {
             let got = self.pairings.len() + 1;
             return Err(CommandError::TooMany { what: "pairings under way", got, min: 0, max: PAIRINGS_MAX });
+        }
+        let paired = self.devices.iter().filter(|device| device.paired).count();
+        if paired >= PAIRED_MAX {
+            return Err(CommandError::TooMany { what: "paired devices", got: paired + 1, min: 0, max: PAIRED_MAX });
         }
         let id = self.on_record.id_of(&by).ok_or(CommandError::Reach { why: "no id can be made of it" })?;
         let name = pairing::device_name(request.name.as_deref()).unwrap_or_else(|| format!("{} {}", profile.maker, profile.model));

@@ -308,6 +308,22 @@ fn a_device_of_another_site_is_named_with_bed_and_site_and_taken_over_only_on_pu
 }
 
 #[test]
+fn a_device_written_by_others_is_not_opened_where_a_person_could_not_have_paired_it() {
+    let mut ward = ward();
+    for (n, by) in
+        [json!({"kind": "serial", "path": "/etc/shadow"}), json!({"kind": "bluetooth", "address": "here"}), json!(7)].iter().enumerate()
+    {
+        let said = json!({"profile": "ge-b40-dri", "by": by}).to_string();
+        let device = json!({"resourceType": "Device", "id": format!("odd-{n}.07070707"), "status": "active",
+            "extension": [{"url": edge_core::PAIRING_URL, "valueString": said}]});
+        ward.elsewhere(vec![Draft::Create { place: Where::Site, resource: device }]);
+    }
+    ward.log.clear();
+    ward.crash();
+    assert!(opened(&ward).is_empty());
+}
+
+#[test]
 fn a_device_that_asks_for_it_is_bonded_with_once_and_its_number_is_asked_of_the_person() {
     let mut ward = ward();
     let pairing = begin(&mut ward, request(ADDRESS, "1", "sig-pulse-oximeter")).expect("begun");
