@@ -7,7 +7,7 @@ use simulators::{ble, control, dri, mllp, wire};
 
 /// Simulated medical devices that speak real protocols. Commands are read from stdin, one a line: `unplug [name]`,
 /// `plug [name]`, `silence [name]`, `speak [name]`, `sensor-off [name]`, `sensor-on [name]`, `garbage [name]`,
-/// `corrupt [name]`, `truncate [name]`, `drop [name]`, `wake [name]`, `lose-bond [name]`, `refuse ERROR [name]`, `storm [name]`, `mend [name]`,
+/// `corrupt [name]`, `truncate [name]`, `drop [name]`, `wake [name]`, `lose-bond [name]`, `refuse ERROR [name]`, `storm [name]`, `wait [name]`, `mend [name]`,
 /// `course stable|deteriorating|improving`, `adapter off|on|remove|add`, `service restart [ms]`, `bus restart [ms]`, `quit`.
 #[derive(Parser)]
 struct Cli {
