@@ -196,6 +196,7 @@ async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez
     | Command::LoseBond(name)
     | Command::Refuse(_, name)
     | Command::Storm(name)
+    | Command::Wait(name)
     | Command::Mend(name)
     | Command::Garbage(name)) = command
     else {
@@ -219,6 +220,7 @@ async fn change(command: &Command, peripherals: &mut [Peripheral], bluez: &Bluez
             }
             Command::Refuse(error, _) => ail(peripheral, Some(Fault::Refuses(error.clone()))),
             Command::Storm(_) => ail(peripheral, Some(Fault::Storm)),
+            Command::Wait(_) => ail(peripheral, Some(Fault::Waits)),
             Command::Mend(_) => ail(peripheral, None),
             Command::Silence(_) => peripheral.silent = true,
             Command::Speak(_) => peripheral.silent = false,

@@ -42,7 +42,9 @@ pub enum Command {
     Refuse(String, Option<String>),
     /// `storm [name]` (Bluetooth): each connection breaks at once.
     Storm(Option<String>),
-    /// `mend [name]` (Bluetooth): undo `refuse` and `storm`.
+    /// `wait [name]` (Bluetooth): each subscription is left unanswered.
+    Wait(Option<String>),
+    /// `mend [name]` (Bluetooth): undo `refuse`, `storm` and `wait`.
     Mend(Option<String>),
     /// `lose [name]`: what is sent next does not arrive.
     Lose(Option<String>),
@@ -106,6 +108,7 @@ impl Command {
             ("lose-bond", _) => Self::LoseBond(name),
             ("refuse", Some(error)) => Self::Refuse(error.to_owned(), words.next().map(str::to_owned)),
             ("storm", _) => Self::Storm(name),
+            ("wait", _) => Self::Wait(name),
             ("mend", _) => Self::Mend(name),
             ("course", Some(course)) => Self::Course(Course::from_str(course, true).map_err(|_| line.to_owned())?),
             ("adapter", Some("off")) => Self::Adapter(Adapter::Off),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Simulated medical devices that speak real protocols. Commands are read from stdin, one a line: `unplug [name]`,
 /// `plug [name]`, `silence [name]`, `speak [name]`, `sensor-off [name]`, `sensor-on [name]`, `garbage [name]`,
 /// `corrupt [name]`, `truncate [name]`, `lose [name]`, `again [name]`, `clock SECONDS`, `cuff`, `flap TIMES [name]`,
-/// `drop [name]`, `wake [name]`, `lose-bond [name]`, `refuse ERROR [name]`, `storm [name]`, `mend [name]`,
+/// `drop [name]`, `wake [name]`, `lose-bond [name]`, `refuse ERROR [name]`, `storm [name]`, `wait [name]`, `mend [name]`,
 /// `course stable|deteriorating|improving|sepsis|haemorrhage|respiratory-failure|opioid|recovery`, `adapter off|on|remove|add`,
 /// `service restart [ms]`, `bus restart [ms]`, `quit`.
 #[derive(Parser)]

@@ -162,6 +162,8 @@ pub enum Fault {
     Refuses(String),
     /// Each connection breaks at once.
     Storm,
+    /// Each subscription is left unanswered, as the real service does that waits for a key.
+    Waits,
 }
 
 /// How a device is found.

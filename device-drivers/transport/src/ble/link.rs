@@ -24,14 +24,16 @@ use zbus::{MatchRule, Message, message};
 pub(crate) struct BleLink {
     spec: BleSpec,
     radio: Radio,
+    /// What only a person can put right, found at the last attempt. That the device then goes away makes it no less so.
+    wants: Option<Down>,
 }
 
 impl BleLink {
     pub(crate) fn new(spec: BleSpec, radio: Radio) -> Self {
-        Self { spec, radio }
+        Self { spec, radio, wants: None }
     }
 
-    async fn hold(&self, air: &Arc<Air>, out: &mut Outbox, writes: &mut mpsc::Receiver<Write>) -> Down {
+    async fn hold(&mut self, air: &Arc<Air>, out: &mut Outbox, writes: &mut mpsc::Receiver<Write>) -> Down {
         let seek = self.radio.seek(&self.spec.matches);
         tokio::pin!(seek);
         let (seen, taken) = match timeout(limits::BLE_SEEK_WAIT, &mut seek).await {
@@ -44,12 +46,23 @@ impl BleLink {
         let held = Held { radio: self.radio.clone(), air: Arc::clone(air), path: seen.path.clone(), taken: Some(taken) };
         let session = match Session::begin(held, &seen, &self.spec).await {
             Ok(session) => session,
-            Err(Down::PairingNeeded) if was_paired(air, &seen.path).await => {
-                self.radio.bond_lost(&seen.address);
-                return Down::BondLost;
+            Err(reason) => {
+                let reason = match (reason, is_paired(air, &seen.path).await) {
+                    (Down::PairingNeeded, Some(true)) => Down::BondLost,
+                    // The real service waits for a key that nobody has been asked for, and says nothing.
+                    (reason, Some(false)) if reason == unanswered() => Down::PairingNeeded,
+                    (reason, _) => reason,
+                };
+                if reason == Down::BondLost {
+                    self.radio.bond_lost(&seen.address);
+                }
+                if matches!(reason, Down::BondLost | Down::PairingNeeded) {
+                    self.wants = Some(reason.clone());
+                }
+                return self.absence(reason);
             }
-            Err(reason) => return self.absence(reason),
         };
+        self.wants = None;
         let identity = Identity { address: seen.address, name: seen.name };
         if let Err(reason) = out.connected(identity, None).await {
             return reason;
@@ -60,6 +73,7 @@ impl BleLink {
     /// A device that speaks only now and then goes away between whiles, which is nobody's fault.
     fn absence(&self, reason: Down) -> Down {
         match reason {
+            Down::LinkLost | Down::NotSeen | Down::ConnectFailed { .. } if self.wants.is_some() => self.wants.clone().unwrap_or(reason),
             Down::LinkLost | Down::NotSeen if self.spec.silence.is_none() => Down::Asleep,
             reason => reason,
         }
@@ -68,10 +82,11 @@ impl BleLink {
 
 impl Hand for BleLink {
     async fn session(&mut self, out: &mut Outbox, writes: &mut mpsc::Receiver<Write>) -> Down {
-        let air = self.radio.up(out).await;
+        let radio = self.radio.clone();
+        let air = radio.up(out).await;
         tokio::select! {
             biased;
-            reason = self.radio.gone(&air) => reason,
+            reason = radio.gone(&air) => reason,
             reason = self.hold(&air, out, writes) => reason,
         }
     }
@@ -147,12 +162,12 @@ impl Session<()> {
             for feed in &spec.feeds {
                 let characteristic = characteristic(&peripheral, feed.characteristic);
                 match (feed.mode, characteristic) {
-                    (FeedMode::Notify | FeedMode::Indicate, Some(characteristic)) => call(peripheral.subscribe(&characteristic)).await?,
+                    (FeedMode::Notify | FeedMode::Indicate, Some(characteristic)) => request(peripheral.subscribe(&characteristic)).await?,
                     (FeedMode::Notify | FeedMode::Indicate, None) => {
                         return Err(Down::FeedMissing { characteristic: feed.characteristic });
                     }
                     // What is read once is a fact beside the measurement, such as a serial number; few devices offer all.
-                    (FeedMode::Read, Some(characteristic)) => match call(peripheral.read(&characteristic)).await {
+                    (FeedMode::Read, Some(characteristic)) => match request(peripheral.read(&characteristic)).await {
                         Ok(value) => read.push((feed.characteristic, value)),
                         Err(reason) if reason == Down::PairingNeeded => return Err(reason),
                         Err(reason) => tracing::debug!(%reason, "a characteristic could not be read"),
@@ -204,9 +219,10 @@ async fn is_ready(device: &Device1Proxy<'_>) -> zbus::Result<bool> {
     Ok(device.connected().await? && device.services_resolved().await?)
 }
 
-async fn was_paired(air: &Air, path: &str) -> bool {
+/// Whether the service holds a key of the device; none if it does not say.
+async fn is_paired(air: &Air, path: &str) -> Option<bool> {
     let paired = async { bluez::device(&air.bus, path).await?.paired().await };
-    matches!(timeout(limits::BLE_CALL_WAIT, paired).await, Ok(Ok(true)))
+    timeout(limits::BLE_CALL_WAIT, paired).await.ok()?.ok()
 }
 
 /// The device as btleplug knows it; none where the service leaves something out about it.
@@ -323,6 +339,15 @@ async fn call<T>(asked: impl Future<Output = btleplug::Result<T>>) -> Result<T, 
         let asks = asks_pairing.iter().any(|name| inside.contains(&format!("org.bluez.Error.{name}")));
         if asks { Down::PairingNeeded } else { Down::ConnectFailed { why: error.to_string() } }
     })
+}
+
+/// Asks the device itself.
+async fn request<T>(asked: impl Future<Output = btleplug::Result<T>>) -> Result<T, Down> {
+    call(asked).await.map_err(|reason| if reason == no_answer(limits::BLE_CALL_WAIT) { unanswered() } else { reason })
+}
+
+fn unanswered() -> Down {
+    Down::ConnectFailed { why: "the device does not answer".to_owned() }
 }
 
 fn no_answer(within: Duration) -> Down {

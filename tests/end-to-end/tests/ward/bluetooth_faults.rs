@@ -84,6 +84,12 @@ const ROWS: &[Row] = &[
         undone: &["mend hr"],
     },
     Row {
+        name: "the service waits for a key nobody is asked for",
+        done: &["wait hr", "drop hr"],
+        shown: "the device asks to be paired. Put the device in its pairing mode and pair it under Devices.",
+        undone: &["mend hr"],
+    },
+    Row {
         name: "silent while connected",
         done: &["silence hr"],
         shown: "nothing heard for 8 s. Check that the device is on, its cable is in at both ends, and its data output is enabled.",

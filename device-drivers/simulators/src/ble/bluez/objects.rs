@@ -263,7 +263,7 @@ impl Device {
                 sleep(STORM_HOLDS).await;
                 return Ok(self.link_down(&emitter).await?);
             }
-            None => {}
+            Some(Fault::Waits) | None => {}
         }
         self.reach().await?;
         self.link.connected.store(true, Relaxed);
@@ -417,7 +417,10 @@ impl Characteristic {
         Ok(())
     }
 
-    fn start_notify(&self) -> Result<(), Refusal> {
+    async fn start_notify(&self) -> Result<(), Refusal> {
+        if self.link.fault() == Some(Fault::Waits) {
+            std::future::pending::<()>().await;
+        }
         self.link.may_talk()?;
         self.link.notifying.store(true, Relaxed);
         self.link.greet.store(true, Relaxed);
