@@ -53,20 +53,27 @@ async fn measured(context: &Context) -> Result<Vec<Row>> {
             devices.push(DeviceConfig { address: Some(address), ..device("philips", "philips-intellivue") });
         }
     }
+    // A ward is set up before its monitors speak: who lies where is asked of an agent that has time to answer.
+    for monitor in &mut monitors {
+        monitor.tell("silence").await?;
+    }
     let mut agent = agent(scratch.path(), names.clone(), devices);
     agent.start().await?;
     agent.add_user(NURSE, "nurse", PIN).await?;
-    let listeners: Vec<String> = agent.config.devices.iter().filter_map(|device| device.listen.clone()).collect();
-    for (seed, listener) in (1..).zip(&listeners) {
-        let log = scratch.path().join(format!("acknowledged-{seed}.jsonl"));
-        monitors.push(Simulator::hl7(scratch.path(), Wearer { seed, course: Course::Stable }, listener, &log).await?);
-    }
     let nurse = agent.sign_in().await?;
     for bed in &names {
         let number: &'static str = format!("BENCH{bed}").leak();
         let family: &'static str = format!("Test{bed}").leak();
         let person = Person { family, given: "Ward", gender: "female", born: "1958-03-14", number };
         patients::admit(&nurse, &person, bed).await?;
+    }
+    let listeners: Vec<String> = agent.config.devices.iter().filter_map(|device| device.listen.clone()).collect();
+    for (seed, listener) in (1..).zip(&listeners) {
+        let log = scratch.path().join(format!("acknowledged-{seed}.jsonl"));
+        monitors.push(Simulator::hl7(scratch.path(), Wearer { seed, course: Course::Stable }, listener, &log).await?);
+    }
+    for monitor in &mut monitors {
+        monitor.tell("speak").await?;
     }
     let pid = agent.pid().context("the agent has ended")?;
     let (warm_up, watched) = if context.quick { (Duration::from_secs(2), Duration::from_secs(3)) } else { (WARM_UP, WATCHED) };
