@@ -2,7 +2,8 @@
 
 use crate::dice::Dice;
 use crate::node::{Node, NodeId};
-use protocol::wire::Message;
+use protocol::store::State;
+use protocol::wire::{Message, Part};
 use record::id::{ReplicaId, RunId, ScopeId};
 use record::ledger::body::{Act, Body, Erasure, Membership};
 use record::ledger::entry::{Kind, VERSION, sha256};
@@ -32,6 +33,12 @@ impl Mallory {
     /// Makes something up, out of what a victim holds; gives what it is.
     pub fn lie(&mut self, fate: &mut Dice, nodes: &mut [Node], victim: NodeId, at: u64) -> Option<(&'static str, Message)> {
         self.sent += 1;
+        let wanted = nodes.first_mut()?.disk.read(|tx| tx.in_state(State::Wanted, None, 100)).ok()?;
+        if let Some(entry) = fate.pick(&wanted).filter(|_| self.sent % 2 == 0) {
+            let (chain, seq) = (entry.header.chain(), entry.header.seq);
+            let part = Part { chain, seq, offset: 0, bytes: vec![0x5a; entry.header.len as usize] };
+            return Some(("other bytes for a payload that is wanted", Message { parts: vec![part], ..Message::default() }));
+        }
         let theirs = nodes.get(victim)?.id();
         let disk = &mut nodes.get_mut(victim)?.disk;
         let chains = disk.read(|tx| tx.chains()).ok()?;
