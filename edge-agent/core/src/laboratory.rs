@@ -171,23 +171,20 @@ impl Laboratory {
             order: &order,
             transmission: &digest,
         };
-        let open = |held: &&(&ResourceId, &Held)| held.1.order == order && heard.micros_since(held.1.issued) < OPEN_US;
         let mut drafts = Vec::new();
-        if report.specimen.is_some() && known.is_none() {
-            let of_whom = |held: &&(&ResourceId, &Held)| held.1.patient.as_ref() == patient && held.1.is_live();
-            let candidate = self.reports.iter().rev().collect::<Vec<_>>();
-            if let Some((id, held)) = candidate.iter().filter(open).find(of_whom)
-                && let Some(becomes) = held.compare(report, &filing(id.as_str()))
-            {
-                return held.changed(id, report, &becomes, &filing(id.as_str()));
-            }
+        // Reports of this order on this specimen, the latest first.
+        let alike = self.reports.iter().rev().filter(|(_, held)| report.specimen.is_some() && held.takes(&order, heard));
+        let alike: Vec<(&ResourceId, &Held)> = alike.collect();
+        if known.is_none()
+            && let Some((id, held)) = alike.iter().find(|(_, held)| held.patient.as_ref() == patient)
+            && let Some(becomes) = held.compare(report, &filing(id.as_str()))
+        {
+            return held.changed(id, report, &becomes, &filing(id.as_str()));
         }
         // What was filed to nobody and is somebody's after all is put right.
-        let stray = known.map(|(id, _)| id).or_else(|| {
-            let nobodys = |held: &&(&ResourceId, &Held)| patient.is_some() && held.1.patient.is_none() && held.1.is_live();
-            self.reports.iter().filter(|held| report.specimen.is_some() && open(&held)).find(|held| nobodys(&held)).map(|(id, _)| id)
-        });
-        if let Some((id, held)) = stray.filter(|_| patient.is_some()).and_then(|id| self.reports.get_key_value(id)) {
+        let nobodys = || alike.iter().find(|(_, held)| held.patient.is_none()).map(|(id, _)| *id);
+        let stray = known.map(|(id, _)| id).or_else(nobodys).filter(|_| patient.is_some());
+        if let Some((id, held)) = stray.and_then(|id| self.reports.get_key_value(id)) {
             drafts.extend(held.withdrawn(id));
         }
         let place = patient.map_or(Where::Unassigned, |patient| Where::Patient(patient.clone()));
@@ -200,8 +197,10 @@ impl Laboratory {
 }
 
 impl Held {
-    fn is_live(&self) -> bool {
-        !matches!(self.status.as_str(), "entered-in-error" | "")
+    /// Whether what is sent of an order now still belongs to it.
+    fn takes(&self, order: &str, now: Timestamp) -> bool {
+        let in_force = !matches!(self.status.as_str(), "entered-in-error" | "");
+        in_force && self.order == order && now.micros_since(self.issued) < OPEN_US
     }
 
     /// What becomes of each result of a report; `None` if it is another report.
@@ -233,7 +232,7 @@ impl Held {
                 Becomes::Same => {}
                 Becomes::New => {
                     drafts.push(Draft::Create { place: place.clone(), resource: observation(report, result, next, filing) });
-                    statuses.insert(next, if result.status == LabStatus::Preliminary { "preliminary" } else { "final" });
+                    statuses.insert(next, result_status(result.status));
                     next += 1;
                 }
                 Becomes::Replaces(n, status) => {

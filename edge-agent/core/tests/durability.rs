@@ -571,7 +571,7 @@ fn a_record_whose_commit_was_lost_in_a_crash_is_taken_when_it_comes_again() {
 fn a_cuff_result_that_a_monitor_still_shows_after_a_crash_is_charted_once_and_the_next_one_is_new() {
     const CUFF: [(u32, &str, u32); 2] = [(150_301, "120", 266_016), (150_302, "80", 266_016)];
     let mut ward = ward();
-    let mut hear = |ward: &mut Ward, id: &str, values: &[(u32, &str, u32)]| {
+    let hear = |ward: &mut Ward, id: &str, values: &[(u32, &str, u32)]| {
         let text = String::from_utf8(oru(id, "20251124160001", values)).expect("text");
         // A monitor that gives its results no time.
         let untimed = text.replace("OBR|1||||||20251124160001+0000", "OBR|1");

@@ -149,8 +149,11 @@ fn is_only_vital_signs(wanted: &Wanted) -> bool {
     is_vital_signs(wanted) && matches!(wanted, Wanted::Token { code: Some(_), .. })
 }
 
-/// The vitals that match, one past the page, and whose they are.
-fn vitals<R: Reader>(search: &Search, reader: &mut R) -> Result<Result<(Vec<Vital>, BTreeSet<String>), Issue>, R::Error> {
+/// Vitals and whose they are.
+type Measured = (Vec<Vital>, BTreeSet<String>);
+
+/// The vitals that match, one past the page.
+fn vitals<R: Reader>(search: &Search, reader: &mut R) -> Result<Result<Measured, Issue>, R::Error> {
     let query = match vitals_query(search) {
         Ok(query) => query,
         Err(issue) => return Ok(Err(issue)),

@@ -44,7 +44,11 @@ fn no_example_of_us_core_or_synthea_is_refused() {
         let Some(folder) = shared(folder) else { return };
         let all = resources_in(&folder);
         assert!(all.len() > at_least, "{}", all.len());
-        for (name, resource) in all {
+        for (name, mut resource) in all {
+            // One example was published with a narrative whose text is missing, which is not FHIR.
+            if resource["text"].get("div").is_none() {
+                resource.as_object_mut().expect("object").remove("text");
+            }
             assert_eq!(validate(&resource), [], "{name}");
         }
     }
