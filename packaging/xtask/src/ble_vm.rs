@@ -189,7 +189,8 @@ fn boot(cache: &Path, image: &Path) -> Result<String> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    Ok(std::fs::read(&console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+    // A console ends its lines as a typewriter does.
+    Ok(std::fs::read(&console).map(|bytes| String::from_utf8_lossy(&bytes).replace('\r', "")).unwrap_or_default())
 }
 
 fn judge(console: &str) -> Result<()> {

@@ -418,8 +418,9 @@ impl Characteristic {
     }
 
     async fn start_notify(&self) -> Result<(), Refusal> {
-        if self.link.fault() == Some(Fault::Waits) {
-            std::future::pending::<()>().await;
+        // Not for ever: whoever waits here keeps the value from being changed.
+        while self.link.fault() == Some(Fault::Waits) {
+            sleep(STORM_HOLDS).await;
         }
         self.link.may_talk()?;
         self.link.notifying.store(true, Relaxed);
