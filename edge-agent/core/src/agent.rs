@@ -36,6 +36,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const RESCORE_EVERY_US: u64 = 10_000_000;
 /// A wake-up that would be earlier by less than this is not asked for anew.
 const WAKE_SLACK_US: u64 = 1_000;
+/// How long after a session all it brought has been heard.
+const HEARD_US: u64 = 60_000_000;
 /// The score that raises alerts.
 pub(crate) const SCORE: &dyn Score = &risk::scores::news2::News2;
 
@@ -182,6 +184,9 @@ impl Agent {
             Input::Configured(standing) => self.configure(&standing, &mut out),
             Input::Room(room) => self.room(room, now, &mut out),
             Input::Sync(view) => {
+                if view.state == LinkState::Online && view.digest_equal == Some(true) {
+                    self.series.release(now.mono.plus_micros(HEARD_US));
+                }
                 if self.sync != view {
                     self.sync = view.clone();
                     out.push(edge_api::live::LiveMessage::Sync(view).into());
@@ -206,7 +211,7 @@ impl Agent {
             self.end_pairing(&device, out);
         }
         self.devices.on_time(now);
-        self.series.on_time(now.wall);
+        self.series.on_time(now);
         if self.rescore_at <= now.mono {
             self.rescore_at = now.mono.plus_micros(RESCORE_EVERY_US);
             self.association.refresh(now.wall);

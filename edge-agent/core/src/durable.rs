@@ -34,6 +34,9 @@ pub(crate) struct Failure {
     pub retry_ms: u64,
 }
 
+/// How long a restored box without a line to its hub keeps what the backup had not sealed from being filed.
+const HELD_BACK_US: u64 = 24 * 3_600_000_000;
+
 impl Agent {
     /// Takes in what the store held.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) -> Vec<Effect> {
@@ -50,6 +53,7 @@ impl Agent {
             recent,
             ticks,
             sealed_through,
+            restored,
             configuration,
         } = recovered;
         self.configure(&configuration, &mut out);
@@ -104,6 +108,10 @@ impl Agent {
         }
         // What an earlier run left is sealed at once: its sessions are over.
         self.series.all_due();
+        if restored {
+            self.series.hold(now.mono.plus_micros(HELD_BACK_US));
+            out.push(Effect::Note(Note::HeldBack));
+        }
         if count > 0 {
             out.push(Effect::Note(Note::Recovered { ticks: count, samples }));
         }

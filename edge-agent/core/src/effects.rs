@@ -203,6 +203,8 @@ pub enum Note {
         /// Samples in them that were not yet sealed.
         samples: u64,
     },
+    /// A backup was put back: its journal is not sealed before the hub has told who was moved since.
+    HeldBack,
 }
 
 impl Note {
@@ -234,6 +236,9 @@ impl fmt::Display for Note {
             Self::UnusableDocument { resource_type } => write!(f, "a {resource_type} of the record cannot be used"),
             Self::Configured { name } => write!(f, "limits and sampling are those of {name:?}"),
             Self::Recovered { ticks, samples } => write!(f, "journal: {ticks} ticks, {samples} samples not yet sealed"),
+            Self::HeldBack => {
+                write!(f, "a backup was put back: its last values are filed once the hub has told who was moved since, or in a day")
+            }
         }
     }
 }

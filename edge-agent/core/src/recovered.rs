@@ -38,6 +38,8 @@ pub struct Recovered {
     /// `(device, boot, waves, next_seq)`: samples below `next_seq` are in segments. Must cover every (device, boot) of
     /// `ticks`, however old its measurements.
     pub sealed_through: Vec<(String, Boot, bool, u64)>,
+    /// Whether this is a backup put back, and the hub has not told yet what was written after it: who was moved since is not known.
+    pub restored: bool,
     /// What the hub wants this ward to go by, and what it was last told of that.
     pub configuration: Standing,
 }

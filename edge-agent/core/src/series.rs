@@ -10,7 +10,7 @@ use crate::patients::Patients;
 use protocol::Draft;
 use record::id::DeviceId;
 use record::series::{Boot, Frame, SEGMENT_BYTES_MAX, Segment, SegmentError, SegmentKind, Tail};
-use record::time::{Monotonic, Now, Timestamp};
+use record::time::{Monotonic, Now};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tails cut in one commit: the next tick must not wait behind a whole ward's hour.
@@ -32,6 +32,8 @@ pub(crate) struct Series {
     unsealed: [BTreeMap<u64, u32>; 2],
     /// The interval of the wall clock that was last cut for, numerics and waves.
     interval: [Option<i64>; 2],
+    /// Tails that are not cut yet, and until when: whose they are is not known for sure.
+    held: Option<(BTreeSet<Key>, Monotonic)>,
 }
 
 /// What a commit seals, until it is durable.
@@ -55,6 +57,7 @@ impl Series {
             due: BTreeSet::new(),
             unsealed: Default::default(),
             interval: [None, None],
+            held: None,
         }
     }
 
@@ -85,7 +88,11 @@ impl Series {
     }
 
     /// Marks what a wall-clock interval has ended for. A clock that was set back begins an interval like any other.
-    pub fn on_time(&mut self, now: Timestamp) {
+    pub fn on_time(&mut self, now: Now) {
+        if self.held.take_if(|(_, until)| *until <= now.mono).is_some() {
+            self.all_due();
+        }
+        let now = now.wall;
         for (is_waves, length) in [(false, self.numerics_us), (true, self.waves_us)] {
             let interval = Some(now.0.div_euclid(length));
             let held = &mut self.interval[usize::from(is_waves)];
@@ -102,7 +109,25 @@ impl Series {
             let waiting = self.tails.keys().any(|(_, _, waves)| *waves == is_waves);
             waiting.then(|| now.mono.plus_micros((length - now.wall.0.rem_euclid(length)).unsigned_abs()))
         };
-        [next(false, self.numerics_us), next(true, self.waves_us)].into_iter().flatten().min()
+        let released = self.held.as_ref().map(|(_, until)| *until);
+        [next(false, self.numerics_us), next(true, self.waves_us), released].into_iter().flatten().min()
+    }
+
+    /// Cuts nothing of what is here now before `until`.
+    pub fn hold(&mut self, until: Monotonic) {
+        self.held = Some((self.tails.keys().cloned().collect(), until));
+    }
+
+    /// What is held back may be cut from `at` on, if not before.
+    pub fn release(&mut self, at: Monotonic) {
+        if let Some((_, until)) = &mut self.held {
+            *until = at.min(*until);
+        }
+    }
+
+    /// Tails that are due and not held back.
+    fn ripe(&self) -> impl Iterator<Item = &Key> {
+        self.due.iter().filter(|key| self.held.as_ref().is_none_or(|(held, _)| !held.contains(*key)))
     }
 
     /// Marks tails of these devices.
@@ -119,14 +144,14 @@ impl Series {
     }
 
     pub fn has_due(&self) -> bool {
-        !self.due.is_empty()
+        self.ripe().next().is_some()
     }
 
     /// Segments of what is due, at most [`CUTS_PER_COMMIT`] tails. Nothing changes here until [`Self::sealed`].
     pub fn cut(&self, association: &mut Association, patients: &Patients) -> Cut {
         let mut cut = Cut::default();
         let mut sealed: [BTreeMap<u64, u32>; 2] = Default::default();
-        for key in self.due.iter().take(CUTS_PER_COMMIT) {
+        for key in self.ripe().take(CUTS_PER_COMMIT) {
             let Some(tail) = self.tails.get(key) else { continue };
             let count = tail.front();
             let Ok(segments) = segments(tail, count, key.2, association, patients) else {

@@ -4,11 +4,15 @@
 mod support;
 
 use driver::Channel;
+use edge_api::sync::{LinkState, SyncView};
 use edge_api::ward::DeviceState;
 use edge_core::{CommandError, Effect, Input, Limits, Note};
 use proptest::prelude::*;
-use protocol::{Commit, Draft};
+use protocol::{Commit, Draft, Replica, Where};
+use record::binding::{Binding, Bound};
 use record::code::Code;
+use record::ledger::Hlc;
+use record::time::Timestamp;
 use serde_json::json;
 use support::*;
 
@@ -263,6 +267,58 @@ fn configured_devices_are_bound_however_long_the_store_refused_it() {
     ward.connect(1, "ox-1");
     ward.bytes(1, "ox-1", PLX, &plx(97, 70));
     assert_eq!(ward.value("2", Code::SPO2).as_deref(), Some("97"));
+}
+
+/// What its backup does not know: berta took ana's bed before the values of the journal were measured.
+fn moved_since(ward: &mut Ward, from: Timestamp) -> Vec<(Hlc, Binding)> {
+    let mut bindings = Replica::bindings(&mut ward.store).expect("bindings");
+    let of_ana = |b: &&Binding| matches!(&b.what, Bound::Patient { patient, .. } if patient.as_str() == "ana");
+    let ana = bindings.iter().find(of_ana).cloned().expect("ana's");
+    let berta = "berta".parse().expect("id");
+    let scope = ward.replica.scope_of(&berta).expect("scope");
+    let ended = Binding { until: Some(from), ..ana.clone() };
+    let begun = Binding { id: "b-berta".parse().expect("id"), what: Bound::Patient { patient: berta, scope }, from, until: None, ..ana };
+    let stamp = Hlc { trusted: true, wall_ms: u64::MAX >> 20, counter: 0 };
+    [ended, begun].into_iter().map(|binding| (stamp, binding)).inspect(|(hlc, b)| bindings.apply(*hlc, b.clone())).collect()
+}
+
+#[test]
+fn a_restored_box_files_what_its_backup_had_not_sealed_once_its_hub_has_told_who_was_moved() {
+    let mut ward = ward();
+    ward.register("berta", json!({}));
+    let from = ward.now.wall;
+    ward.pass_ms(1_000);
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(93, 70));
+    ward.restored = true;
+    ward.crash();
+    ward.pass_ms(3_600_000);
+    assert!(ward.sealed.is_empty() && !ward.journal().is_empty(), "filed to whom an old record has in the bed");
+
+    let told = moved_since(&mut ward, from);
+    ward.handle(Input::BindingsChanged(told));
+    let equal = SyncView { digest_equal: Some(true), ..SyncView::before_contact(LinkState::Online, 0) };
+    ward.handle(Input::Sync(equal));
+    ward.pass_ms(70_000);
+    let filed: Vec<&Where> = ward.sealed.iter().map(|(place, _)| place).collect();
+    assert_eq!(filed, [&Where::Patient("berta".parse().expect("id"))]);
+    assert!(ward.journal().is_empty());
+}
+
+#[test]
+fn a_restored_box_whose_hub_stays_away_files_by_what_it_knows_after_a_day() {
+    let mut ward = ward();
+    ward.connect(1, "ox-1");
+    ward.bytes(1, "ox-1", PLX, &plx(93, 70));
+    ward.restored = true;
+    ward.crash();
+    ward.connect(2, "ox-1");
+    ward.bytes(2, "ox-1", PLX, &plx(94, 70));
+    ward.pass_ms(3_600_000);
+    assert_eq!(ward.sealed.len(), 1, "what was measured since is not held back");
+    ward.pass_ms(24 * 3_600_000);
+    assert_eq!(ward.charted_values("ana", Code::SPO2), ["93", "94"]);
+    assert!(ward.journal().is_empty());
 }
 
 #[test]

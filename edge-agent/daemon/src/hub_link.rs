@@ -37,6 +37,8 @@ struct Worker {
     view: Arc<watch::Sender<SyncView>>,
     enrolled: watch::Sender<Option<Enrolment>>,
     sent: u64,
+    /// Whether this run has held the same as the hub.
+    equalled: bool,
 }
 
 /// Starts the link; it runs until the program ends. `enrolled` tells the live link of a hub once there is one.
@@ -49,7 +51,7 @@ pub async fn start(line: Line, data: PathBuf, every: Duration, enrolled: watch::
     let view = Arc::new(view);
     let (nudge, attempts) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
     let (told, shared) = (Arc::clone(&view), (Arc::clone(&nudge), Arc::clone(&attempts)));
-    let worker = Worker { line, data, every, nudge: shared.0, attempts: shared.1, view, enrolled, sent: 0 };
+    let worker = Worker { line, data, every, nudge: shared.0, attempts: shared.1, view, enrolled, sent: 0, equalled: false };
     worker.count(hub).await?;
     tokio::spawn(worker.run());
     Ok(HubLink { nudge, view: watching, told, attempts })
@@ -137,6 +139,8 @@ impl Worker {
             summary.refused.first().map(|r| format!("the hub refused {} stretches, the first: {}", summary.refused.len(), r.reason));
         if !summary.equal {
             tracing::warn!("after a session the digests differ; the next session tries again");
+        } else if !self.equalled {
+            self.equalled = self.note_equal().await.is_ok();
         }
         self.view.send_modify(|view| {
             if view.state != LinkState::Online {
@@ -148,6 +152,19 @@ impl Worker {
             view.entries_sent = sent;
             view.problem = problem;
         });
+    }
+
+    /// A record that was put back knows by now what was written after its backup.
+    async fn note_equal(&self) -> anyhow::Result<()> {
+        let noted = self.line.recorder.write(|desk| -> Result<(), protocol::StoreError> {
+            let mut tx = desk.store.begin()?;
+            if tx.value(edge_store::RESTORED_FROM)?.is_some_and(|name| !name.is_empty()) {
+                tx.put_value(edge_store::RESTORED_FROM, &[])?;
+                tx.commit()?;
+            }
+            Ok(())
+        });
+        Ok(noted.await??)
     }
 
     fn fail(&self, state: LinkState, why: &str) {

@@ -30,7 +30,7 @@ const OPEN_US: i64 = 2 * 86_400 * 1_000_000;
 ///
 /// # Errors
 /// The store cannot be read, or holds damaged bytes.
-pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered, StoreError> {
+pub fn load(store: &mut dyn Store, me: ReplicaId, enrolled: bool, now: Now) -> Result<Recovered, StoreError> {
     let mut tx = store.begin()?;
     let tx = tx.as_mut();
     let bindings = tx.bindings()?;
@@ -76,6 +76,8 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, now: Now) -> Result<Recovered,
         recent,
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
+        // Without a hub there is nobody who would know more.
+        restored: enrolled && tx.value(edge_store::RESTORED_FROM)?.is_some_and(|name| !name.is_empty()),
         configuration: configuration(tx, me)?,
     })
 }

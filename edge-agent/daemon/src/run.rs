@@ -17,7 +17,7 @@ use anyhow::Context;
 use axum::Router;
 use edge_core::{Agent, Input, Limits, Settings};
 use edge_store::{DataDir, SqliteReader, SqliteStore};
-use protocol::{Commit, Draft, Replica, Store};
+use protocol::{Commit, Draft, PeerRole, Replica, Store};
 use record::id::{DeviceId, PatientId, RunId};
 use record::ledger::Identity;
 use record::time::Now;
@@ -78,7 +78,8 @@ pub async fn run(config: Config) -> anyhow::Result<Arc<JoinHandle<()>>> {
         let id = links::record_id(&device.setting.id, replica.id())?;
         configured.insert(id.clone(), std::mem::replace(&mut device.setting.id, id));
     }
-    let recovered = recovery::load(&mut store, replica.id(), clock::now())?;
+    let enrolled = replica.peers().iter().any(|peer| peer.role == PeerRole::Hub);
+    let recovered = recovery::load(&mut store, replica.id(), enrolled, clock::now())?;
     let reader = reader(&directory);
     let settings = Settings {
         site: config.name.clone(),

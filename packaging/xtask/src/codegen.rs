@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Programs that print their document, and the file it is kept in.
 const DOCUMENTS: [(&str, &str); 2] = [("edge-agent", "agent.json"), ("sync-hub", "hub.json")];
 
-/// Crates, their example that prints a schema, and the file it is kept in.
-const SCHEMAS: [(&str, &str, &str); 3] =
-    [("driver", "profile_schema", "device.json"), ("risk", "limits_schema", "limits.json"), ("risk", "limits_schema", "bundle.json")];
+/// Examples that print a schema, and the file it is kept in.
+const SCHEMAS: [(&str, &str); 3] = [("profile_schema", "device.json"), ("limits_schema", "limits.json"), ("limits_schema", "bundle.json")];
 
 /// Writes them all.
 ///
@@ -37,21 +37,29 @@ pub fn check() -> Result<()> {
 }
 
 fn documents() -> Result<Vec<(PathBuf, String)>> {
+    // All of the workspace at once: a part of it would have other features, and be built anew.
+    let mut build = vec!["build", "--locked", "--workspace"];
+    build.extend(DOCUMENTS.iter().flat_map(|(program, _)| ["--bin", *program]));
+    build.extend(["--example", "profile_schema", "--example", "limits_schema"]);
+    must(&mut cargo(&build))?;
+    let built = target().join("debug");
     let mut documents = Vec::new();
     for (program, file) in DOCUMENTS {
-        must(&mut cargo(&["build", "--locked", "--package", program]))?;
-        let output = Command::new(target().join("debug").join(program)).arg("openapi").output();
-        let output = output.with_context(|| format!("{program} openapi"))?;
-        ensure!(output.status.success(), "{program} openapi: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).with_context(|| format!("{program} openapi"))?;
-        let _: serde::de::IgnoredAny = serde_json::from_str(&text).with_context(|| format!("{program} openapi is no JSON"))?;
+        let text = printed(Command::new(built.join(program)).arg("openapi"), file)?;
         documents.push((screens().join("openapi").join(file), format!("{}\n", text.trim_end())));
     }
-    for (of, example, file) in SCHEMAS {
-        let output = cargo(&["run", "--quiet", "--locked", "--package", of, "--example", example, "--", file]).output();
-        let output = output.with_context(|| format!("the schema {file}"))?;
-        ensure!(output.status.success(), "the schema {file}: {}", String::from_utf8_lossy(&output.stderr));
-        documents.push((root().join("firmware-configs/schema").join(file), String::from_utf8(output.stdout)?));
+    for (example, file) in SCHEMAS {
+        let text = printed(Command::new(built.join("examples").join(example)).arg(file), file)?;
+        documents.push((root().join("firmware-configs/schema").join(file), text));
     }
     Ok(documents)
+}
+
+/// What a program prints: JSON.
+fn printed(program: &mut Command, file: &str) -> Result<String> {
+    let output = program.output().with_context(|| file.to_owned())?;
+    ensure!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).with_context(|| file.to_owned())?;
+    let _: serde::de::IgnoredAny = serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
+    Ok(text)
 }

@@ -64,6 +64,8 @@ pub struct Ward {
     pub commits: u64,
     /// What the hub rolled out, as the store would give it back after a crash.
     pub configuration: protocol::replica::Standing,
+    /// Whether the next start is one from a backup.
+    pub restored: bool,
     dice: Dice,
     wake: Option<Monotonic>,
     commands: u64,
@@ -119,6 +121,7 @@ impl Ward {
             ticked: Vec::new(),
             commits: 0,
             configuration: Default::default(),
+            restored: false,
             dice,
             wake: None,
             commands: 0,
@@ -302,7 +305,7 @@ impl Ward {
         self.now.mono = Monotonic(500_000);
         self.wake = None;
         self.replica = open(&mut self.store, self.settings.run, self.now, &mut self.dice);
-        let recovered = Recovered { configuration: self.configuration.clone(), ..recovered(&mut self.store) };
+        let recovered = Recovered { configuration: self.configuration.clone(), restored: self.restored, ..recovered(&mut self.store) };
         let (agent, effects) = Agent::new(self.settings.clone(), recovered, self.now);
         self.agent = agent;
         self.absorb(effects);
@@ -428,6 +431,7 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
+        restored: false,
         configuration: Default::default(),
     }
 }
