@@ -643,3 +643,14 @@ fn a_cuff_result_that_a_monitor_still_shows_after_a_crash_is_charted_once_and_th
     assert_eq!(ward.charted_values("ana", Code::NIBP_SYSTOLIC), ["120", "120"]);
     assert_eq!(ward.charted_values("ana", Code::NIBP_DIASTOLIC), ["80", "85"]);
 }
+
+#[test]
+fn a_cuff_result_with_a_time_of_its_own_is_new_after_a_crash_although_its_values_are_those_of_the_last() {
+    let mut ward = ward();
+    for (id, time) in [("m1", "20251124160001"), ("m2", "20251124161501")] {
+        ward.connect(1, "net-1");
+        ward.bytes(1, "net-1", Channel::Stream, &oru(id, time, &[(150_301, "120", 266_016)]));
+        ward.crash();
+    }
+    assert_eq!(ward.charted_values("ana", Code::NIBP_SYSTOLIC), ["120", "120"]);
+}

@@ -52,10 +52,10 @@ pub(super) fn parts() -> impl Iterator<Item = String> {
     (0..REMEMBERED_MAX / PART_LEN).map(|part| part.to_string()).chain([CUFF.to_owned()])
 }
 
-/// Whether a reading is of a cuff result without a number of its own.
+/// Whether a reading is of a cuff result without a number and a time of its own: a time tells two results apart whose values are equal.
 pub(super) fn is_cuff(reading: &Reading) -> bool {
     let of_cuff = matches!(reading.code, Code::NIBP_SYSTOLIC | Code::NIBP_DIASTOLIC | Code::NIBP_MEAN | Code::PULSE_RATE_NIBP);
-    of_cuff && reading.device_seq.is_none()
+    of_cuff && reading.device_seq.is_none() && reading.device_time.is_none()
 }
 
 impl Repeats {
