@@ -4,7 +4,8 @@
 //! begins, so that a failed commit or a restart neither loses an alert nor raises it twice.
 //!
 //! Always: one alert at a time for a patient; a graver tier supersedes it, and an equal or lower one raises nothing
-//! while it, or the episode a person closed, lasts: until the patient recovers or the stay ends, whatever restarts meanwhile.
+//! while it, or the episode a person closed, lasts: until the patient recovers or the stay ends, whatever restarts meanwhile. Where no
+//! score watches, each limit calls once in that time.
 //! A score that fell because values went missing is no recovery.
 
 use crate::alert_document::{self, Grounds, Read, Resolution};
@@ -13,6 +14,7 @@ use crate::limiting::Limited;
 use crate::patients::Patients;
 use edge_api::alert::{AlertState, AlertView, Severity};
 use protocol::commit::{DocumentState, Draft, Where};
+use record::code::Code;
 use record::id::{BedId, PatientId, ResourceId};
 use record::time::{Monotonic, Timestamp};
 use risk::{Assessment, NotForPatient, Parameter, Priority};
@@ -53,7 +55,8 @@ impl Scored {
     fn is_as_complete_as(&self, alert: &Alert) -> bool {
         let scored = match &self.result {
             Ok(assessment) => alert.parameters.iter().all(|word| counted(assessment, word)),
-            Err(_) => alert.parameters.is_empty(),
+            // A score that is not for this patient says nothing of them, and did not when it called.
+            Err(_) => true,
         };
         let Limited { known, judged, .. } = &self.limited;
         scored
@@ -72,6 +75,8 @@ pub(crate) struct Alerts {
     triggers: BTreeMap<ResourceId, Monotonic>,
     /// Since when patients with an alert that lasts have been calm.
     calm_since: BTreeMap<PatientId, Monotonic>,
+    /// Limits that have called since a patient was last calm, where no score does: one that was answered does not silence the next.
+    rung: BTreeMap<PatientId, BTreeSet<Code>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -129,6 +134,7 @@ impl Alerts {
         let open = self.open_of(patient).map(|a| AlertView { state: AlertState::Resolved, ..a.view.clone() }).collect();
         self.by_id.retain(|_, alert| alert.patient != *patient);
         self.calm_since.remove(patient);
+        self.rung.remove(patient);
         open
     }
 
@@ -141,6 +147,9 @@ impl Alerts {
             self.calm_since.entry(patient.clone()).or_insert(now);
         } else {
             self.calm_since.remove(patient);
+        }
+        if !lasts {
+            self.rung.remove(patient);
         }
     }
 
@@ -155,7 +164,10 @@ impl Alerts {
     ) -> Vec<Draft> {
         let calm_since = self.calm_since.get(patient);
         match scored.tier() {
-            Some(priority) if Some(alert_document::severity(priority)) > self.gravest(patient, scored) => {
+            Some(priority)
+                if Some(alert_document::severity(priority)) > self.gravest(patient, scored) || self.has_unrung(patient, scored) =>
+            {
+                self.rung.entry(patient.clone()).or_default().extend(scored.limited.crossed.iter().map(|crossed| crossed.limit));
                 let mut drafts: Vec<Draft> = self.open_of(patient).map(|a| a.resolve(Resolution::Superseded)).collect();
                 let id = id();
                 let Scored { bed, at, limited, inputs, .. } = scored;
@@ -181,6 +193,16 @@ impl Alerts {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a limit is crossed that nothing has called for yet, and no score watches over the patient.
+    fn has_unrung(&self, patient: &PatientId, scored: &Scored) -> bool {
+        let rung = |limit: Code| {
+            let key = limit.key();
+            let mut lasting = self.open_of(patient).chain(self.closed_of(patient, scored));
+            self.rung.get(patient).is_some_and(|rung| rung.contains(&limit)) || lasting.any(|alert| alert.limits.contains(&key))
+        };
+        scored.result.is_err() && scored.limited.crossed.iter().any(|crossed| !rung(crossed.limit))
     }
 
     /// When an alert may next count as recovered.

@@ -6,6 +6,7 @@ use record::binding::Binding;
 use record::id::{PatientId, ScopeId};
 use record::ledger::Hlc;
 use record::series::{Boot, Frame};
+use record::time::Timestamp;
 use serde_json::Value;
 
 /// The durable state an agent begins from. After `kill -9` this is all there is, and nothing in it is lost or doubled.
@@ -38,8 +39,9 @@ pub struct Recovered {
     /// `(device, boot, waves, next_seq)`: samples below `next_seq` are in segments. Must cover every (device, boot) of
     /// `ticks`, however old its measurements.
     pub sealed_through: Vec<(String, Boot, bool, u64)>,
-    /// Whether this is a backup put back, and the hub has not told yet what was written after it: who was moved since is not known.
-    pub restored: bool,
+    /// Since when this is a backup put back, and the hub has not told yet what was written after it: who was moved since is not
+    /// known. None otherwise.
+    pub restored: Option<Timestamp>,
     /// What the hub wants this ward to go by, and what it was last told of that.
     pub configuration: Standing,
 }

@@ -83,6 +83,7 @@ impl Series {
             }
         }
         if self.tails.len() > TAILS_MAX {
+            self.held = None;
             self.all_due();
         }
     }
@@ -137,10 +138,6 @@ impl Series {
 
     pub fn all_due(&mut self) {
         self.due.extend(self.tails.keys().cloned());
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.tails.is_empty()
     }
 
     pub fn has_due(&self) -> bool {

@@ -73,6 +73,36 @@ fn the_same_value_in_an_adult_calls_nobody_and_the_score_is_not_doubled_by_limit
 }
 
 #[test]
+fn an_alert_of_one_limit_that_was_answered_does_not_silence_another_where_no_score_watches() {
+    let mut ward = ward("2023-01-01");
+    goes_on(&mut ward, 97, 150, 35);
+    let alert = ward.open_alerts()[0].id.clone();
+    ward.acknowledge(&alert).expect("acknowledged");
+    goes_on(&mut ward, 80, 150, 15);
+    let text = texts(&ward);
+    assert!(text.len() == 1 && text[0].contains("SpO2 80"), "{text:?}");
+    // Neither of them calls again while the episode lasts, whichever comes and goes.
+    let second = ward.open_alerts()[0].id.clone();
+    ward.acknowledge(&second).expect("acknowledged");
+    for (spo2, pulse) in [(97, 150), (80, 120), (80, 150), (97, 150)] {
+        goes_on(&mut ward, spo2, pulse, 40);
+    }
+    assert_eq!(ward.open_alerts().iter().map(|alert| alert.id.clone()).collect::<Vec<_>>(), [second]);
+}
+
+#[test]
+fn an_alert_by_an_adults_score_ends_once_the_patient_turns_out_to_be_a_child() {
+    let mut ward = ward("1960-01-01");
+    goes_on(&mut ward, 97, 135, 40);
+    assert_eq!(texts(&ward).len(), 1, "as in an adult");
+    let elements = [("birthDate".to_owned(), json!("2025-06-01"))].into_iter().collect();
+    let id = "ana".parse().expect("id");
+    ward.elsewhere(vec![Draft::Update { resource_type: "Patient".to_owned(), id, elements, if_match: None }]);
+    goes_on(&mut ward, 97, 135, 80);
+    assert_eq!(texts(&ward), Vec::<String>::new());
+}
+
+#[test]
 fn a_value_that_goes_missing_is_no_recovery_from_its_limit() {
     let mut ward = ward("2023-01-01");
     goes_on(&mut ward, 97, 150, 35);

@@ -160,6 +160,7 @@ impl Worker {
             let mut tx = desk.store.begin()?;
             if tx.value(edge_store::RESTORED_FROM)?.is_some_and(|name| !name.is_empty()) {
                 tx.put_value(edge_store::RESTORED_FROM, &[])?;
+                tx.put_value(crate::recovery::RESTORED_AT, &[])?;
                 tx.commit()?;
             }
             Ok(())

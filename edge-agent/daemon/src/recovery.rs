@@ -12,10 +12,14 @@ use record::ledger::grant::ScopeRole;
 use record::series::decode_tick;
 use record::time::{Now, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
+/// The small value that says since when a record that was put back has run.
+pub const RESTORED_AT: &str = "restored_at";
 /// Documents of one type looked at; a clinic past it needs the hub's tools.
 const DOCUMENTS_MAX: usize = 20_000;
+/// Documents read at once.
+const PAGE_LEN: usize = 4_096;
 /// How far back streamed values are read for the charts: longer than any stays fresh.
 const STREAMED_US: i64 = 15 * 60 * 1_000_000;
 /// How far back hand-entered values are read.
@@ -77,9 +81,21 @@ pub fn load(store: &mut dyn Store, me: ReplicaId, enrolled: bool, now: Now) -> R
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN))?,
         // Without a hub there is nobody who would know more.
-        restored: enrolled && tx.value(edge_store::RESTORED_FROM)?.is_some_and(|name| !name.is_empty()),
+        restored: if enrolled { restored(tx, now.wall)? } else { None },
         configuration: configuration(tx, me)?,
     })
+}
+
+/// Since when a record that was put back has run; noted at its first start.
+fn restored(tx: &mut dyn Transaction, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    if tx.value(edge_store::RESTORED_FROM)?.is_none_or(|name| name.is_empty()) {
+        return Ok(None);
+    }
+    let since = tx.value(RESTORED_AT)?.and_then(|bytes| bytes.try_into().ok()).map(|bytes| Timestamp(i64::from_be_bytes(bytes)));
+    if since.is_none() {
+        tx.put_value(RESTORED_AT, &now.0.to_be_bytes())?;
+    }
+    Ok(Some(since.unwrap_or(now)))
 }
 
 /// What the hub wants this ward to go by: it lies in this box's own site scope.
@@ -94,9 +110,21 @@ fn statements(tx: &mut dyn Transaction, now: Timestamp) -> Result<Vec<Value>, St
     for (resource_type, kind, back_us) in
         [("DiagnosticReport", REPORTS, SENT_AGAIN_US), ("Observation", REPORTS, OPEN_US), ("Communication", ALARMS, OPEN_US)]
     {
-        let after = Some(ids_since(kind, now.plus_micros(-back_us)));
-        let filter = DocumentFilter { resource_type: resource_type.to_owned(), after, limit: DOCUMENTS_MAX, ..DocumentFilter::default() };
-        found.extend(tx.documents(&filter)?.iter().map(json).collect::<Result<Vec<_>, _>>()?);
+        let mut after = Some(ids_since(kind, now.plus_micros(-back_us)));
+        let mut newest: VecDeque<StoredDocument> = VecDeque::new();
+        // Ids ascend with time: where there are too many, the oldest are left out.
+        loop {
+            let filter = DocumentFilter { resource_type: resource_type.to_owned(), after, limit: PAGE_LEN, ..DocumentFilter::default() };
+            let page = tx.documents(&filter)?;
+            let is_last = page.len() < PAGE_LEN;
+            after = page.last().map(|document| document.id.to_string());
+            newest.extend(page);
+            newest.drain(..newest.len().saturating_sub(DOCUMENTS_MAX));
+            if is_last {
+                break;
+            }
+        }
+        found.extend(newest.iter().map(json).collect::<Result<Vec<_>, _>>()?);
     }
     Ok(found)
 }

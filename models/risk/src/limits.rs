@@ -449,6 +449,13 @@ impl Limit {
     fn judge<'a>(&'a self, chart: &Chart, at: Timestamp) -> Option<Judged<'a>> {
         let measures: Vec<Measure> = self.codes.iter().map(|code| Measure { code: *code, limit: fresh(*code) }).collect();
         let Found::Fresh { value: (code, value), source, .. } = freshness::number(chart, &measures, at) else { return None };
+        // What was measured before another way of measuring fell silent does not say how things are since.
+        let measured = |code: &Code| chart.numeric(*code).map(|held| held.measured_at).filter(|when| *when <= at);
+        let newest = self.codes.iter().filter_map(measured).max();
+        let outrun = |(used, newest): (Timestamp, Timestamp)| newest.micros_since(used) > i64::from(freshness::EQUALLY_NEW_S) * 1_000_000;
+        if measured(&code).zip(newest).is_some_and(outrun) {
+            return None;
+        }
         let below = self.low.filter(|low| value < *low).map(|low| (Side::Below, low));
         let above = self.high.filter(|high| value > *high).map(|high| (Side::Above, high));
         Some(Judged { limit: self, code, value, source, beyond: below.or(above) })

@@ -51,6 +51,17 @@ fn chart(values: &[(Code, &str, i64)]) -> Chart {
 }
 
 #[test]
+fn an_older_way_of_measuring_does_not_speak_for_a_newer_one_that_fell_silent() {
+    let shipped = Bundle::shipped().unwrap();
+    let set = shipped.set_for("", whom(30)).unwrap();
+    let judged = |values: &[(Code, &str, i64)]| set.judge(&chart(values), AT).any(|judged| judged.limit.code() == Code::HEART_RATE);
+    // The leads came off two and a half minutes ago; the cuff counted a pulse three hours ago.
+    assert!(!judged(&[(Code::HEART_RATE, "170", 150), (Code::PULSE_RATE_NIBP, "85", 3 * 3600)]));
+    assert!(judged(&[(Code::PULSE_RATE_NIBP, "85", 3 * 3600)]), "where nothing newer was ever charted it stands");
+    assert!(judged(&[(Code::HEART_RATE, "170", 150), (Code::PULSE_RATE_NIBP, "85", 60)]), "measured since");
+}
+
+#[test]
 fn what_is_shipped_can_be_used_and_is_all_of_the_folder() {
     let shipped = Bundle::shipped().unwrap();
     assert_eq!((shipped.name.as_str(), shipped.requires), (SHIPPED, FORMAT));

@@ -64,6 +64,12 @@ impl Access {
         self.left.contains_key(&replica) && !self.has(replica)
     }
 
+    /// Whether anybody who took part has left.
+    #[must_use]
+    pub fn has_past_members(&self) -> bool {
+        self.left.keys().any(|replica| self.has_left(*replica))
+    }
+
     /// Everyone who takes part or did, as an order to destroy the scope names them.
     pub(crate) fn all(&self) -> Vec<Member> {
         let member = |(&replica, &(granted, _)): (&ReplicaId, &(Hlc, ReplicaId))| Member { replica, granted, left: !self.has(replica) };

@@ -315,7 +315,9 @@ impl<'a> Taking<'a> {
         }
         self.tx.mark(chain, seq, State::Absent)?;
         // Whoever has left a scope has dropped it; those who take part are asked yet.
-        if self.known.scopes.get(&chain.scope).is_some_and(|scope| scope.access.has_left(self.peer)) {
+        let me = self.replica.id();
+        let asked_yet = |access: &Access| access.has_left(self.peer) && access.members().any(|member| member != me);
+        if self.known.scopes.get(&chain.scope).is_some_and(|scope| asked_yet(&scope.access)) {
             return Ok(());
         }
         if self.known.is_before_hub() || self.known.hub().is_some_and(|hub| hub != self.peer) {

@@ -12,6 +12,7 @@ use record::ledger::grant::ScopeRole;
 use record::ledger::{Act, Body, Hlc};
 use record::time::Now;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Rollouts of a site that are remembered: what it may fall back to, and be rolled back to.
 pub const CONFIGURATIONS_MAX: usize = 8;
@@ -115,8 +116,15 @@ pub(super) fn take(tx: &mut dyn Transaction, site: ScopeId, at: Hlc, event: &Con
         }
     }
     after.rollouts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.text.cmp(&b.1.text)));
-    after.rollouts.dedup();
-    after.rollouts.truncate(CONFIGURATIONS_MAX);
+    // Of one text the newest. What the site says it goes by stays, however many came after it that it could not use.
+    let mut seen = BTreeSet::new();
+    after.rollouts.retain(|(_, rollout)| seen.insert((rollout.digest(), rollout.site.clone())));
+    let runs = after.report.as_ref().and_then(|(_, report)| report.runs.1);
+    let mut place = 0;
+    after.rollouts.retain(|(_, rollout)| {
+        place += 1;
+        place <= CONFIGURATIONS_MAX || Some(rollout.digest()) == runs
+    });
     if after == before {
         return Ok(None);
     }

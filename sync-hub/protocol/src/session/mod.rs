@@ -23,8 +23,8 @@ mod reconcile;
 pub use packing::{BUNDLE_BUDGET, Packed, Packing};
 
 use crate::replica::{Accepted, Refused, Replica};
-use crate::store::{State, Store, StoreError, Transaction};
-use crate::wire::{Message, Opening, Position, Says};
+use crate::store::{Scope, State, Store, StoreError, Transaction};
+use crate::wire::{Message, Opening, Position, Says, Want};
 use compose::Composer;
 use record::id::{Hash, ReplicaId, ScopeId};
 use record::ledger::ChainId;
@@ -105,7 +105,7 @@ impl Replica {
         let mut tx = store.begin()?;
         let mut state = PeerState::load(tx.as_mut(), peer)?;
         if self.known.hub() == Some(peer) {
-            ask_again(tx.as_mut(), &|_| true)?;
+            ask_again(tx.as_mut(), None, &[])?;
         }
         let (waiting, oldest) = tx.unheld(self.id(), peer)?;
         let mut message = Composer::new(self, tx.as_mut(), peer, now).first(&mut state)?;
@@ -129,8 +129,13 @@ impl Replica {
     ) -> Result<(Message, Learned), SessionError> {
         let mut learned = self.take_in(store, now, peer, message)?;
         let mut tx = store.begin()?;
-        if message.opening.is_some() {
-            ask_again(tx.as_mut(), &|scope| self.known.scopes.get(&scope).is_some_and(|s| s.access.has(peer)))?;
+        // Of whom a past member did not have something, the others are asked. Not for what they want themselves: two who lack the
+        // same would wait for each other.
+        if message.opening.is_some() && self.known.hub().is_none() && !tx.in_state(State::Absent, None, 1)?.is_empty() {
+            let left = |scope: &&Scope| scope.access.has(peer) && scope.access.has_past_members();
+            for scope in self.known.scopes.values().filter(left).map(|scope| scope.id).collect::<Vec<_>>() {
+                ask_again(tx.as_mut(), Some(scope), &message.wants)?;
+            }
         }
         let mut state = PeerState::load(tx.as_mut(), peer)?;
         let mut composer = Composer::new(self, tx.as_mut(), peer, now);
@@ -204,16 +209,15 @@ impl Replica {
     }
 }
 
-/// Asks for payloads that a neighbour or a past member did not have and nobody else has been asked for.
-fn ask_again(tx: &mut dyn Transaction, of: &dyn Fn(ScopeId) -> bool) -> Result<(), StoreError> {
-    let absent = tx.in_state(State::Absent, None, ABSENT_MAX)?;
+/// Asks for payloads, of a scope or of any, that a neighbour or a past member did not have and nobody else has been asked for.
+fn ask_again(tx: &mut dyn Transaction, scope: Option<ScopeId>, but: &[Want]) -> Result<(), StoreError> {
+    let absent = tx.in_state(State::Absent, scope, ABSENT_MAX)?;
     if absent.is_empty() {
         return Ok(());
     }
-    let given_up: BTreeSet<(ChainId, u64)> = tx.dead_letters()?.into_iter().map(|letter| (letter.chain, letter.seq)).collect();
-    for place in
-        absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| of(place.0.scope) && !given_up.contains(place))
-    {
+    let mut given_up: BTreeSet<(ChainId, u64)> = tx.dead_letters()?.into_iter().map(|letter| (letter.chain, letter.seq)).collect();
+    given_up.extend(but.iter().map(|want| (want.chain, want.seq)));
+    for place in absent.iter().map(|entry| (entry.header.chain(), entry.header.seq)).filter(|place| !given_up.contains(place)) {
         tx.mark(place.0, place.1, State::Wanted)?;
     }
     Ok(())
