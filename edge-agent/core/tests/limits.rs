@@ -80,7 +80,7 @@ fn an_alert_of_one_limit_that_was_answered_does_not_silence_another_where_no_sco
     ward.acknowledge(&alert).expect("acknowledged");
     goes_on(&mut ward, 80, 150, 15);
     let text = texts(&ward);
-    assert!(text.len() == 1 && text[0].contains("SpO2 80"), "{text:?}");
+    assert!(text.len() == 1 && text[0].contains("80 % below 90"), "{text:?}");
     // Neither of them calls again while the episode lasts, whichever comes and goes.
     let second = ward.open_alerts()[0].id.clone();
     ward.acknowledge(&second).expect("acknowledged");

@@ -81,7 +81,7 @@ fn everybody_of_any_age_and_on_either_scale_has_a_set() {
         }
     }
     assert_eq!(shipped.set_for("", Whom::default()).unwrap().title, "Adults", "somebody of unknown age");
-    assert_eq!(shipped.set_for("", whom(2)).unwrap().title, "Children of 0-3 months");
+    assert_eq!(shipped.set_for("", whom(2)).unwrap().title, "Children of 1-3 months");
     assert_eq!(shipped.set_for("", whom(3)).unwrap().title, "Children of 3-6 months");
 }
 
