@@ -52,17 +52,20 @@ pub fn read(message: &Message<'_>, profile: &Profile) -> (Vec<LabReport>, Vec<Fa
     let mut patient_ids: Vec<String> = Vec::new();
     let mut observed_at = "";
     let mut count = 0;
+    // What follows belongs to no report that was begun: no order has come since the patient changed.
+    let mut fresh = true;
     for segment in &message.segments {
         match segment.name() {
-            "PID" => patient_ids = numbers(segment, message),
+            "PID" => (patient_ids, observed_at, fresh) = (numbers(segment, message), "", true),
             "OBR" => {
+                fresh = false;
                 observed_at = segment.field(7);
                 let specimen = kept(&segment.component(3, 1), message).or_else(|| kept(&segment.component(2, 1), message));
                 let order = code_of(&components(segment, 4));
                 let (analyser, patient_ids) = (analyser.clone(), patient_ids.clone());
                 reports.push(LabReport { analyser, specimen, patient_ids, order, kind, results: Vec::new() });
             }
-            "SPM" => {
+            "SPM" if !fresh => {
                 if let (Some(report), Some(specimen)) = (reports.last_mut(), kept(&segment.component(2, 1), message)) {
                     report.specimen = Some(specimen);
                 }
@@ -78,7 +81,7 @@ pub fn read(message: &Message<'_>, profile: &Profile) -> (Vec<LabReport>, Vec<Fa
                 let at = at(segment.field(14)).or_else(|| at(observed_at));
                 match result(segment, at, message) {
                     Ok(Some(result)) => {
-                        if reports.is_empty() {
+                        if std::mem::take(&mut fresh) {
                             let (analyser, patient_ids) = (analyser.clone(), patient_ids.clone());
                             reports.push(LabReport { analyser, specimen: None, patient_ids, order: None, kind, results: Vec::new() });
                         }
@@ -193,6 +196,16 @@ mod tests {
         let coded = one("OBX|1|CE|94500-6^RNA^LN||260415000^Not detected^SCT||||||F");
         assert_eq!(coded.value, LabValue::Text("Not detected".to_owned()));
         assert_eq!(one("OBX|1|NM|^^^WBC^W||6.8|10*3/uL|||||X").value, LabValue::Absent);
+    }
+
+    #[test]
+    fn results_of_a_second_patient_without_an_order_are_not_the_first_patients() {
+        let text = "MSH|^~\\&|BC-5380|Mindray|||20260201143000||ORU^R01|id1|P|2.3.1\rPID|1||P1\rOBR|1||S77|00001^Count\r\
+                    OBX|1|NM|^^^WBC^W||6.8|10*3/uL|||||F\rPID|2||P2\rSPM|1|S88\rOBX|1|NM|^^^WBC^W||9.9|10*3/uL|||||F\r";
+        let (reports, faults) = read(&Message::parse(text).expect("message"), &Profile::bare("hl7.oru"));
+        assert!(faults.is_empty(), "{faults:?}");
+        let found: Vec<_> = reports.iter().map(|r| (r.patient_ids.join(","), r.specimen.as_deref(), r.results.len())).collect();
+        assert_eq!(found, [("P1".to_owned(), Some("S77"), 1), ("P2".to_owned(), None, 1)]);
     }
 
     #[test]

@@ -42,6 +42,8 @@ struct Message {
     patient_ids: Vec<String>,
     reports: Vec<LabReport>,
     results: usize,
+    /// What follows belongs to no report that was begun: no order has come since the patient changed.
+    fresh: bool,
 }
 
 impl Records {
@@ -102,27 +104,34 @@ impl Records {
         };
         let fields = Fields { text: record, delimiters: message.delimiters };
         if fields.get(1).len() != 1 {
+            // Whose the results behind an unreadable patient or order are is not known.
+            match kind {
+                'P' => message.patient(Vec::new()),
+                'O' => message.fresh = true,
+                _ => {}
+            }
             return out.push(Out::Fault(Fault::field("record", "not divided as its header says")));
         }
-        match kind {
+        let read = match kind {
             'O' => message.order(&fields),
-            'R' => {
-                if let Err(fault) = message.result(&fields, &self.profile) {
-                    out.push(Out::Fault(fault));
-                }
-            }
+            'R' => message.result(&fields, &self.profile),
             'Q' => message.control(&fields, &self.profile),
+            // The practice's number and the laboratory's; the third is a name on some analysers.
+            'P' => {
+                message.patient([3, 4].iter().filter_map(|field| fields.components(*field).next().and_then(kept)).collect());
+                Ok(())
+            }
             'L' => {
                 if let Some(message) = self.message.take() {
                     message.give(out);
                 }
+                Ok(())
             }
-            // The practice's number and the laboratory's; the third is a name on some analysers.
-            'P' => message.patient_ids = [3, 4].iter().filter_map(|field| fields.components(*field).next().and_then(kept)).collect(),
             // Comments, the maker's own and scientific records.
-            'C' | 'M' | 'S' => {}
-            _ => out.push(Out::Fault(Fault::field("record", format!("unknown kind {:?}", kind.to_ascii_uppercase())))),
-        }
+            'C' | 'M' | 'S' => Ok(()),
+            _ => Err(Fault::field("record", format!("unknown kind {:?}", kind.to_ascii_uppercase()))),
+        };
+        out.extend(read.err().map(Out::Fault));
     }
 }
 
@@ -145,16 +154,22 @@ impl Message {
             "T" | "D" => LabKind::Demo,
             _ => LabKind::Patient,
         };
-        Ok(Self { delimiters, analyser: kept(&sender.join(" ")), kind, patient_ids: Vec::new(), reports: Vec::new(), results: 0 })
+        let analyser = kept(&sender.join(" "));
+        Ok(Self { delimiters, analyser, kind, patient_ids: Vec::new(), reports: Vec::new(), results: 0, fresh: true })
     }
 
-    fn order(&mut self, fields: &Fields<'_>) {
+    /// Another patient: what follows is not of the order before.
+    fn patient(&mut self, ids: Vec<String>) {
+        (self.patient_ids, self.fresh) = (ids, true);
+    }
+
+    fn order(&mut self, fields: &Fields<'_>) -> Result<(), Fault> {
         // Padded and divided on some analysers: the first part that is not blank.
         let specimen = fields.components(3).find(|part| !part.is_empty()).and_then(kept);
         let order = code_of(&fields.components(5).collect::<Vec<_>>());
         let control = fields.get(12) == "Q";
         let kind = if control && self.kind == LabKind::Patient { LabKind::Control } else { self.kind };
-        self.open(LabReport { specimen, order, kind, ..self.blank() });
+        self.open(LabReport { specimen, order, kind, ..self.blank() })
     }
 
     /// A report of this message about an unnumbered specimen.
@@ -169,10 +184,14 @@ impl Message {
         }
     }
 
-    fn open(&mut self, report: LabReport) {
-        if self.reports.len() < RESULTS_MAX {
-            self.reports.push(report);
+    /// Begins a report. What follows one that finds no room is not taken for the last that did.
+    fn open(&mut self, report: LabReport) -> Result<(), Fault> {
+        self.fresh = self.reports.len() >= RESULTS_MAX;
+        if self.fresh {
+            return Err(Fault::new(DecodeError::Oversized { limit: RESULTS_MAX }, 0));
         }
+        self.reports.push(report);
+        Ok(())
     }
 
     fn result(&mut self, fields: &Fields<'_>, profile: &Profile) -> Result<(), Fault> {
@@ -193,12 +212,12 @@ impl Message {
             status,
             at: time(fields, &[13, 12, 11, 10], profile),
         };
-        // Some analysers send results without an order: then there is no specimen to bind them by, and it shows.
-        if self.reports.is_empty() {
-            self.open(self.blank());
-        }
         if self.results >= RESULTS_MAX {
             return Err(Fault::new(DecodeError::Oversized { limit: RESULTS_MAX }, 0));
+        }
+        // Some analysers send results without an order: then there is no specimen to bind them by, and it shows.
+        if self.fresh {
+            self.open(self.blank())?;
         }
         self.results += 1;
         if let Some(report) = self.reports.last_mut() {
@@ -209,13 +228,13 @@ impl Message {
 
     /// `Q|n|TEST^lot^level|value|unit|time|flag`: results of control material, as some analysers send them in place of
     /// the standard's query. A query proper has no test before its first `^` and is not answered.
-    fn control(&mut self, fields: &Fields<'_>, profile: &Profile) {
+    fn control(&mut self, fields: &Fields<'_>, profile: &Profile) -> Result<(), Fault> {
         let parts: Vec<&str> = fields.components(3).collect();
         let (Some(&test), true) = (parts.first().filter(|test| !test.is_empty()), parts.len() >= 3 && !fields.get(4).is_empty()) else {
-            return;
+            return Ok(());
         };
         if self.results >= RESULTS_MAX {
-            return;
+            return Err(Fault::new(DecodeError::Oversized { limit: RESULTS_MAX }, 0));
         }
         self.results += 1;
         let lot = kept(&parts.iter().skip(1).copied().collect::<Vec<_>>().join(" "));
@@ -228,7 +247,10 @@ impl Message {
             status: LabStatus::Final,
             at: time(fields, &[6], profile),
         };
-        self.open(LabReport { specimen: lot, kind: LabKind::Control, results: vec![result], patient_ids: Vec::new(), ..self.blank() });
+        self.open(LabReport { specimen: lot, kind: LabKind::Control, results: vec![result], patient_ids: Vec::new(), ..self.blank() })?;
+        // Complete as it is: a result behind it is not the control material's.
+        self.fresh = true;
+        Ok(())
     }
 
     fn give(self, out: &mut Vec<Out>) {
@@ -325,6 +347,40 @@ mod tests {
     fn two_orders_are_two_reports() {
         let out = read(&[HEAD, "O|1|S1||^^^A", "R|1|^^^A|1", "O|2|S2||^^^B", "R|1|^^^B|2", "L|1|N"]);
         assert_eq!(out.len(), 2);
+    }
+
+    fn numbers_and_results(records: &[&str]) -> Vec<(Vec<String>, usize)> {
+        let given = read(records).into_iter();
+        given
+            .filter_map(|o| if let Out::Laboratory(report) = o { Some((report.patient_ids, report.results.len())) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn results_of_a_second_patient_without_an_order_are_not_the_first_patients() {
+        let found = numbers_and_results(&[HEAD, "P|1||A", "O|1|S1", "R|1|^^^WBC|5", "P|2||B", "R|1|^^^WBC|9", "R|2|^^^RBC|4", "L|1"]);
+        assert_eq!(found, [(vec!["A".to_owned()], 1), (vec!["B".to_owned()], 2)]);
+        let found = numbers_and_results(&[HEAD, "P|1||A", "O|1|S1", "R|1|^^^WBC|5", "P;2;;B", "R|1|^^^WBC|9", "L|1"]);
+        assert_eq!(found, [(vec!["A".to_owned()], 1), (vec![], 1)], "a patient that cannot be read is not the one before");
+    }
+
+    #[test]
+    fn a_result_behind_control_material_is_a_report_of_its_own() {
+        let found = numbers_and_results(&[HEAD, "P|1||A", "Q|1|GLU^LOT1^LOW|58.2|mg/dL", "R|1|^^^GLU|5", "L|1"]);
+        assert_eq!(found, [(vec![], 1), (vec!["A".to_owned()], 1)]);
+    }
+
+    #[test]
+    fn an_order_past_the_limit_is_named_and_its_results_are_not_the_last_orders() {
+        let order = "O|1|S1||^^^A";
+        let mut records = vec![HEAD];
+        records.extend(std::iter::repeat_n(order, RESULTS_MAX - 1));
+        records.extend(["O|1|S2", "R|1|^^^A|1", "O|1|S3", "R|1|^^^A|2", "L|1"]);
+        let out = read(&records);
+        let faults = out.iter().filter(|o| matches!(o, Out::Fault(fault) if matches!(fault.error, DecodeError::Oversized { .. }))).count();
+        assert_eq!(faults, 2, "the order and its result");
+        let reports: Vec<_> = out.iter().filter_map(|o| if let Out::Laboratory(report) = o { Some(report) } else { None }).collect();
+        assert_eq!(reports.iter().map(|report| (report.specimen.as_deref(), report.results.len())).collect::<Vec<_>>(), [(Some("S2"), 1)]);
     }
 
     #[test]
