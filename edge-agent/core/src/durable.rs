@@ -75,6 +75,7 @@ impl Agent {
                 self.take_up(recorded, &mut out);
             }
         }
+        self.sample_as_told();
         for alert in &alerts {
             self.alerts.take(alert, &self.patients, now.wall, None);
         }
@@ -108,8 +109,10 @@ impl Agent {
         }
         // What an earlier run left is sealed at once: its sessions are over.
         self.series.all_due();
-        if restored {
-            self.series.hold(now.mono.plus_micros(HELD_BACK_US));
+        if let Some(since) = restored {
+            // A restart does not begin the wait anew.
+            let past = u64::try_from(now.wall.micros_since(since)).unwrap_or(0);
+            self.series.hold(now.mono.plus_micros(HELD_BACK_US.saturating_sub(past)));
             out.push(Effect::Note(Note::HeldBack));
         }
         if count > 0 {
@@ -257,18 +260,25 @@ impl Agent {
         }
     }
 
+    /// How often devices are asked, configured and paired ones alike: as the hub wants it, else as their profile says.
+    fn sample_as_told(&mut self) {
+        for device in self.devices.iter_mut() {
+            let (id, name) = (&device.setting.id, &device.setting.profile.name);
+            let own = self.settings.devices.iter().find(|setting| setting.id == *id).map(|setting| &setting.profile);
+            let Some(said) = own.or_else(|| self.settings.profiles.iter().find(|profile| profile.name == *name)) else { continue };
+            let sampling = self.limiting.sampling_of(name).cloned().unwrap_or_default();
+            let profile = &mut device.setting.profile;
+            profile.interval_s = sampling.interval_s.or(said.interval_s);
+            profile.waves = sampling.waves.unwrap_or_else(|| said.waves.clone());
+        }
+    }
+
     /// What the hub wants this ward to go by. It counts from this moment; devices are asked anew at their next connection.
     pub(crate) fn configure(&mut self, standing: &Standing, out: &mut Vec<Effect>) {
         if !self.limiting.take(standing) {
             return;
         }
-        for setting in &self.settings.devices {
-            let Some(device) = self.devices.get_mut(&setting.id) else { continue };
-            let sampling = self.limiting.sampling_of(&setting.profile.name).cloned().unwrap_or_default();
-            let profile = &mut device.setting.profile;
-            profile.interval_s = sampling.interval_s.or(setting.profile.interval_s);
-            profile.waves = sampling.waves.unwrap_or_else(|| setting.profile.waves.clone());
-        }
+        self.sample_as_told();
         out.push(Effect::Note(Note::Configured { name: self.limiting.runs().0 }));
         self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
     }
@@ -287,6 +297,8 @@ impl Agent {
             Room::Scarce(given_up) => {
                 out.extend(self.saving.gives_up(given_up, now.wall).map(Effect::from));
                 self.scarce = true;
+                // What is held back keeps the journal from shrinking.
+                self.series.release(now.mono);
                 self.refusals.taken(Kind::Alerts);
                 self.refusals.taken(Kind::Statements);
             }

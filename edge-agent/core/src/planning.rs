@@ -74,7 +74,7 @@ impl Agent {
                 out.push(self.writer.begin(wanted, with_frames, values));
             }
             None if self.stopping
-                && (self.series.is_empty() || self.given_up(Kind::Cut))
+                && (!self.series.has_due() || self.given_up(Kind::Cut))
                 && (self.statements.is_empty() || self.given_up(Kind::Statements)) =>
             {
                 self.stopped = true;

@@ -290,7 +290,7 @@ fn a_restored_box_files_what_its_backup_had_not_sealed_once_its_hub_has_told_who
     ward.pass_ms(1_000);
     ward.connect(1, "ox-1");
     ward.bytes(1, "ox-1", PLX, &plx(93, 70));
-    ward.restored = true;
+    ward.restored = Some(ward.now.wall);
     ward.crash();
     ward.pass_ms(3_600_000);
     assert!(ward.sealed.is_empty() && !ward.journal().is_empty(), "filed to whom an old record has in the bed");
@@ -310,7 +310,7 @@ fn a_restored_box_whose_hub_stays_away_files_by_what_it_knows_after_a_day() {
     let mut ward = ward();
     ward.connect(1, "ox-1");
     ward.bytes(1, "ox-1", PLX, &plx(93, 70));
-    ward.restored = true;
+    ward.restored = Some(ward.now.wall);
     ward.crash();
     ward.connect(2, "ox-1");
     ward.bytes(2, "ox-1", PLX, &plx(94, 70));

@@ -65,7 +65,7 @@ pub struct Ward {
     /// What the hub rolled out, as the store would give it back after a crash.
     pub configuration: protocol::replica::Standing,
     /// Whether the next start is one from a backup.
-    pub restored: bool,
+    pub restored: Option<Timestamp>,
     dice: Dice,
     wake: Option<Monotonic>,
     commands: u64,
@@ -121,7 +121,7 @@ impl Ward {
             ticked: Vec::new(),
             commits: 0,
             configuration: Default::default(),
-            restored: false,
+            restored: None,
             dice,
             wake: None,
             commands: 0,
@@ -431,7 +431,7 @@ pub fn recovered(store: &mut MemoryStore) -> Recovered {
         recent: Vec::new(),
         ticks,
         sealed_through: tx.sealed_through(Timestamp(i64::MIN)).expect("sealed"),
-        restored: false,
+        restored: None,
         configuration: Default::default(),
     }
 }
