@@ -287,7 +287,9 @@ fn erased(world: &mut World) -> Result<(), Failure> {
             let key = world.nodes[node].key;
             let left =
                 patient.moves.iter().any(|(w, _, leaving)| world.model.is_sure(*w) && leaving.contains(&key)) && !members.contains(&key);
-            if !erased && !left {
+            // Asked back by a word that not every disk remembers, it may take part again.
+            let asked_back = patient.moves.iter().any(|(w, to, _)| !world.model.is_sure(*w) && *to == key);
+            if !erased && (!left || asked_back) {
                 continue;
             }
             let (me, hub) = (world.nodes[node].id(), world.nodes[0].id());
