@@ -219,7 +219,8 @@ pub struct DeviceAlarmView {
     pub since_ms: i64,
     /// Ended, ms since 1970; absent while it stands.
     pub ended_ms: Option<i64>,
-    /// `device` where the device ended it; else why it is no longer heard: `line-down`, `restart` or `silence`.
+    /// `device` where the device ended it; else why it is no longer heard: `line-down`, `restart`, `silence`, `retired`, or `moved`
+    /// where it stands on at another bed or with another patient.
     pub ended_by: Option<String>,
 }
 

@@ -177,6 +177,7 @@ impl Agent {
             Input::Scopes(scopes) => {
                 self.association.know_scopes(scopes);
                 if self.association.refresh(now.wall) {
+                    self.move_alarms(now);
                     self.beds_changed.extend(self.settings.beds.iter().cloned());
                 }
             }
@@ -208,15 +209,20 @@ impl Agent {
             self.arrived(now, link, &device, arrival, out);
         }
         for device in self.pairings.expired(now.mono) {
-            self.end_pairing(&device, out);
+            self.end_pairing(&device, now, out);
         }
         self.devices.on_time(now);
         self.series.on_time(now);
         if self.rescore_at <= now.mono {
             self.rescore_at = now.mono.plus_micros(RESCORE_EVERY_US);
-            self.association.refresh(now.wall);
+            if self.association.refresh(now.wall) {
+                self.move_alarms(now);
+            }
+            // Of others it is known when they are no longer heard.
             for device in self.device_alarms.overdue(now.wall) {
-                self.statements.push(&device, now.wall, What::Unheard("silence"));
+                if self.calls(&device) {
+                    self.statements.push(&device, now.wall, What::Silent);
+                }
             }
             self.to_score.extend(self.association.occupied().map(|(_, patient)| patient.clone()));
         }
@@ -266,14 +272,36 @@ impl Agent {
         }
         if let Some(device) = self.devices.get_mut(id) {
             device.down(reason);
-            // One that calls for each message tells when its alarms end.
-            let calls = catalogue::protocol(&device.setting.profile.protocol).is_ok_and(|row| row.link == Link::TcpListener);
-            if !calls && (self.device_alarms.stands(id) || self.statements.last_of(id) > 0) {
-                self.statements.push(id, now.wall, What::Unheard("line-down"));
+            if !self.calls(id) {
+                self.unheard(id, "line-down", now);
             }
         }
         if let Some(pairing) = self.pairings.of_device_mut(id) {
             pairing.link_down(reason);
+        }
+    }
+
+    /// Whether a device calls for each message: it tells when its alarms end, and a link that closes says nothing.
+    fn calls(&self, device: &DeviceId) -> bool {
+        let row = self.devices.get(device).and_then(|device| catalogue::protocol(&device.setting.profile.protocol).ok());
+        row.is_some_and(|row| row.link == Link::TcpListener)
+    }
+
+    /// A device is no longer heard: neither are its alarms, those that wait to be written included.
+    pub(crate) fn unheard(&mut self, device: &DeviceId, why: &'static str, now: Now) {
+        if self.device_alarms.stands(device) || self.statements.last_of(device) > 0 {
+            self.statements.push(device, now.wall, What::Unheard(why));
+        }
+    }
+
+    /// Alarms that stand follow their devices to another bed, and leave the patient who has left.
+    pub(crate) fn move_alarms(&mut self, now: Now) {
+        let devices: Vec<DeviceId> = self.devices.iter().map(|device| device.setting.id.clone()).collect();
+        for device in devices {
+            let whose = (&mut self.association, &self.patients);
+            if self.statements.last_of(&device) > 0 || self.device_alarms.stands_elsewhere(&device, now.wall, whose.0, whose.1) {
+                self.statements.push(&device, now.wall, What::Moved);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Alarms that devices raise themselves, as they are kept: FHIR R4 Communications of category *alert*, sent by the device.
 //!
 //! Always: they are claims of the device and never scored; Lamplight's own alerts are DetectedIssues and have nothing to do with
-//! them. One stands from when it was heard until the device ends it or is no longer heard.
+//! them. One stands from when it was heard until the device ends it or is no longer heard. A document is of one bed and one patient:
+//! what stands while they change ends there and begins anew.
 
 use crate::association::Association;
 use crate::patients::Patients;
@@ -9,7 +10,7 @@ use crate::statements::new_dated_id;
 use driver::alarm::{Alarm, AlarmKind, AlarmPriority};
 use edge_api::ward::DeviceAlarmView;
 use protocol::{Draft, Entropy, Where};
-use record::id::{DeviceId, ResourceId};
+use record::id::{BedId, DeviceId, PatientId, ResourceId};
 use record::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -31,10 +32,14 @@ const ENDED: &str = "urn:lamplight:fhir:device-alarm-ended";
 const DEMO: &str = "urn:lamplight:fhir:device-alarm-demo";
 /// The device ended it.
 const BY_DEVICE: &str = "device";
+/// It stands on, at another bed or with another patient.
+const MOVED: &str = "moved";
+/// Nothing was heard of it for [`STANDS_US`].
+const SILENCE: &str = "silence";
 
 /// Alarms of one device that are kept in a minute; no monitor raises so many.
 pub(crate) const KEPT_A_MINUTE_MAX: u32 = 120;
-/// Alarms that stand on one device.
+/// Alarms that stand on one device; what comes past it is not written, as nothing could end it.
 const STANDING_MAX: usize = 128;
 /// One that has ended is shown so long.
 const ENDED_SHOWN_US: i64 = 3_600_000_000;
@@ -70,8 +75,16 @@ struct Kept {
     priority: AlarmPriority,
     demo: bool,
     bed: Option<String>,
+    patient: Option<PatientId>,
     since: Timestamp,
     ended: Option<(Timestamp, String)>,
+}
+
+/// Where a device reads, as a document has it.
+struct At {
+    place: Where,
+    bed: Option<String>,
+    patient: Option<PatientId>,
 }
 
 impl DeviceAlarms {
@@ -101,13 +114,13 @@ impl DeviceAlarms {
 
     /// Devices of whose alarms some have stood for too long.
     pub fn overdue(&self, now: Timestamp) -> Vec<DeviceId> {
-        let old = |of: &OfDevice| of.standing.values().any(|kept| now.micros_since(kept.since) > STANDS_US);
+        let old = |of: &OfDevice| of.standing.values().any(|kept| kept.is_overdue(now));
         self.by_device.iter().filter(|(_, of)| old(of)).map(|(device, _)| device.clone()).collect()
     }
 
-    /// Takes in a Communication as it is kept; whose device's, if it is an alarm.
-    pub fn take(&mut self, resource: &Value) -> Option<DeviceId> {
-        let (device, kept) = read(resource)?;
+    /// Takes in a Communication as it is kept, if it is an alarm of a device that this box reads; whose.
+    pub fn take(&mut self, resource: &Value, reads: impl FnOnce(&DeviceId) -> bool) -> Option<DeviceId> {
+        let (device, kept) = read(resource).filter(|(device, _)| reads(device))?;
         let of = self.by_device.entry(device.clone()).or_default();
         of.standing.retain(|_, held| held.id != kept.id);
         if kept.ended.is_some() {
@@ -115,24 +128,44 @@ impl DeviceAlarms {
             of.ended.sort_by_key(|kept| kept.since);
             let over = of.ended.len().saturating_sub(ENDED_SHOWN_MAX);
             of.ended.drain(..over);
-        } else if of.standing.len() < STANDING_MAX {
+        } else if of.standing.len() < 2 * STANDING_MAX {
+            // One commit may have begun several at once.
             of.standing.insert(kept.alarm.clone(), kept);
         }
         Some(device)
     }
 
-    /// What a device's alarms are shown as: those that stand, gravest and latest first, then those that ended lately.
-    pub fn views(&self, device: &DeviceId, now: Timestamp) -> Vec<DeviceAlarmView> {
+    /// The record of a patient is no longer here: neither are their alarms.
+    pub fn forget(&mut self, patient: &PatientId) {
+        for of in self.by_device.values_mut() {
+            of.standing.retain(|_, kept| kept.patient.as_ref() != Some(patient));
+            of.ended.retain(|kept| kept.patient.as_ref() != Some(patient));
+        }
+    }
+
+    /// Whether any alarm that stands on a device is of another bed or patient than it reads for now.
+    pub fn stands_elsewhere(&self, device: &DeviceId, now: Timestamp, association: &mut Association, patients: &Patients) -> bool {
+        let mut standing = self.by_device.get(device).into_iter().flat_map(|of| of.standing.values());
+        standing.any(|kept| !kept.is_at(&At::of(device, kept.demo, now, association, patients)))
+    }
+
+    /// What a device's alarms are shown as at a bed: those that stand, gravest and latest first, then those that ended lately. One of
+    /// another bed or another patient is not; one that was filed to nobody stands with whoever is in the bed.
+    pub fn views(&self, device: &DeviceId, bed: &BedId, patient: Option<&PatientId>, now: Timestamp) -> Vec<DeviceAlarmView> {
         let Some(of) = self.by_device.get(device) else { return Vec::new() };
-        let mut standing: Vec<&Kept> = of.standing.values().collect();
+        let here = |kept: &&Kept| kept.bed.as_deref() == Some(bed.as_str());
+        let theirs = |kept: &&Kept| kept.patient.as_ref() == patient;
+        let mut standing: Vec<&Kept> = of.standing.values().filter(here).filter(|kept| kept.patient.is_none() || theirs(kept)).collect();
         standing.sort_by_key(|kept| std::cmp::Reverse((kept.priority, kept.since)));
-        let lately = |kept: &&Kept| kept.ended.as_ref().is_some_and(|(at, _)| now.micros_since(*at) <= ENDED_SHOWN_US);
+        let ended_lately = |kept: &&Kept| kept.ended.as_ref().is_some_and(|(at, _)| now.micros_since(*at) <= ENDED_SHOWN_US);
+        let lately = |kept: &&Kept| ended_lately(kept) && here(kept) && theirs(kept);
         standing.into_iter().chain(of.ended.iter().rev().filter(lately)).map(|kept| kept.view(device)).collect()
     }
 
-    /// What has to be written so that a change of an alarm is kept; nothing if it is, or if it ends what was never heard.
+    /// What has to be written so that a change of an alarm is kept; nothing if it is, or if it ends what was never heard. What the
+    /// store refused where it belongs begins as nobody's or, where it only changes, is given up.
     pub fn drafts(
-        &self,
+        &mut self,
         device: &DeviceId,
         alarm: &Alarm,
         at: Timestamp,
@@ -141,39 +174,114 @@ impl DeviceAlarms {
         entropy: &mut dyn Entropy,
     ) -> Vec<Draft> {
         let name = name_of(alarm);
-        let held = self.by_device.get(device).and_then(|of| of.standing.get(&name));
-        match held {
-            None if !alarm.active => Vec::new(),
-            None => {
-                let placed = association.place_at(device, at, alarm.demo, patients);
-                let place = if refused { Where::Unassigned } else { placed.place };
-                let id = new_dated_id(ALARMS, at, protocol::entropy::bytes(entropy));
-                let bed = placed.bed.map(|bed| bed.to_string());
-                vec![Draft::Create { resource: Kept::new(id, name, alarm, bed, at).resource(device, &place), place }]
+        let of = self.by_device.entry(device.clone()).or_default();
+        let begin = |name: String, now: &At, entropy: &mut dyn Entropy| {
+            let id = new_dated_id(ALARMS, at, protocol::entropy::bytes(entropy));
+            Kept::new(id, name, alarm, now, at).created(device, now)
+        };
+        let Some(held) = of.standing.get(&name) else {
+            if !alarm.active || of.standing.len() >= STANDING_MAX {
+                return Vec::new();
             }
-            Some(held) if !alarm.active => vec![held.end(at, BY_DEVICE)],
-            Some(held) => {
-                let now = Kept { since: held.since, ..Kept::new(held.id.clone(), name, alarm, held.bed.clone(), at) };
-                if now == *held { Vec::new() } else { vec![now.change()] }
+            let now = At::of(device, alarm.demo, at, association, patients);
+            return vec![begin(name, &if refused { now.nobodys() } else { now }, entropy)];
+        };
+        if !alarm.active {
+            if refused {
+                of.standing.remove(&name);
+                return Vec::new();
             }
+            return vec![held.end(at, BY_DEVICE)];
         }
+        let now = At::of(device, alarm.demo, at, association, patients);
+        if !held.is_at(&now) {
+            return if refused {
+                vec![begin(name, &now.nobodys(), entropy)]
+            } else {
+                vec![held.end(at, MOVED), begin(name, &now, entropy)]
+            };
+        }
+        let changed = Kept { since: held.since, ..Kept::new(held.id.clone(), name, alarm, &now, at) };
+        if refused || changed == *held { Vec::new() } else { vec![changed.change()] }
     }
 
     /// What has to be written because a device is no longer heard: alarms that began before then have ended.
-    pub fn unheard(&self, device: &DeviceId, at: Timestamp, why: &str) -> Vec<Draft> {
-        let standing = self.by_device.get(device).into_iter().flat_map(|of| of.standing.values());
-        standing.filter(|kept| kept.since <= at).map(|kept| kept.end(at, why)).collect()
+    pub fn unheard(&mut self, device: &DeviceId, at: Timestamp, why: &str, refused: bool) -> Vec<Draft> {
+        self.end(device, at, why, refused, |kept| kept.since <= at)
+    }
+
+    /// What has to be written because nothing was heard of alarms for too long.
+    pub fn silent(&mut self, device: &DeviceId, at: Timestamp, refused: bool) -> Vec<Draft> {
+        self.end(device, at, SILENCE, refused, |kept| kept.is_overdue(at))
+    }
+
+    /// Ends some alarms of a device; those whose end the store refused are forgotten: they must not hold up what follows.
+    fn end(&mut self, device: &DeviceId, at: Timestamp, why: &str, refused: bool, which: impl Fn(&Kept) -> bool) -> Vec<Draft> {
+        let Some(of) = self.by_device.get_mut(device) else { return Vec::new() };
+        if refused {
+            of.standing.retain(|_, kept| !which(kept));
+        }
+        of.standing.values().filter(|kept| which(kept)).map(|kept| kept.end(at, why)).collect()
+    }
+
+    /// What has to be written because a device reads for another bed or patient: what stands ends there, and stands here from now on.
+    pub fn moved(
+        &self,
+        device: &DeviceId,
+        at: Timestamp,
+        refused: bool,
+        (association, patients): (&mut Association, &Patients),
+        entropy: &mut dyn Entropy,
+    ) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for kept in self.by_device.get(device).into_iter().flat_map(|of| of.standing.values()) {
+            let now = At::of(device, kept.demo, at, association, patients);
+            if kept.is_at(&now) {
+                continue;
+            }
+            let now = if refused { now.nobodys() } else { now };
+            drafts.extend((!refused).then(|| kept.end(at, MOVED)));
+            let id = new_dated_id(ALARMS, at, protocol::entropy::bytes(entropy));
+            let here = Kept { id, bed: now.bed.clone(), patient: now.patient.clone(), since: at, ..kept.clone() };
+            drafts.push(here.created(device, &now));
+        }
+        drafts
+    }
+}
+
+impl At {
+    fn of(device: &DeviceId, demo: bool, at: Timestamp, association: &mut Association, patients: &Patients) -> Self {
+        let placed = association.place_at(device, at, demo, patients);
+        Self { bed: placed.bed.as_ref().map(ToString::to_string), patient: placed.patient().cloned(), place: placed.place }
+    }
+
+    /// The same bed, filed to nobody.
+    fn nobodys(self) -> Self {
+        Self { place: Where::Unassigned, patient: None, ..self }
     }
 }
 
 impl Kept {
-    fn new(id: ResourceId, name: String, alarm: &Alarm, bed: Option<String>, since: Timestamp) -> Self {
+    fn new(id: ResourceId, name: String, alarm: &Alarm, at: &At, since: Timestamp) -> Self {
         let text = cut(&alarm.text);
         let text = if text.is_empty() { name.clone() } else { text };
-        Self { id, alarm: name, text, kind: alarm.kind, priority: alarm.priority, demo: alarm.demo, bed, since, ended: None }
+        let (bed, patient) = (at.bed.clone(), at.patient.clone());
+        Self { id, alarm: name, text, kind: alarm.kind, priority: alarm.priority, demo: alarm.demo, bed, patient, since, ended: None }
     }
 
-    fn resource(&self, device: &DeviceId, place: &Where) -> Value {
+    fn is_at(&self, at: &At) -> bool {
+        (&self.bed, &self.patient) == (&at.bed, &at.patient)
+    }
+
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        now.micros_since(self.since) > STANDS_US
+    }
+
+    fn created(&self, device: &DeviceId, at: &At) -> Draft {
+        Draft::Create { place: at.place.clone(), resource: self.resource(device) }
+    }
+
+    fn resource(&self, device: &DeviceId) -> Value {
         let mut resource = json!({
             "resourceType": "Communication",
             "id": self.id.as_str(),
@@ -182,7 +290,7 @@ impl Kept {
             "sent": self.since.rfc3339(),
             "sender": {"reference": format!("Device/{device}")},
         });
-        if let Where::Patient(patient) = place {
+        if let Some(patient) = &self.patient {
             resource["subject"] = json!({"reference": format!("Patient/{patient}")});
         }
         if let Some(object) = resource.as_object_mut() {
@@ -280,6 +388,7 @@ fn read(resource: &Value) -> Option<(DeviceId, Kept)> {
         },
         demo: extension(DEMO).is_some(),
         bed: extension(BED).and_then(|e| e.get("valueString")).and_then(Value::as_str).map(str::to_owned),
+        patient: text("/subject/reference").and_then(|whose| whose.strip_prefix("Patient/")?.parse().ok()),
         since,
         ended: over.then(|| (moment("end").unwrap_or(since), ended_by.to_owned())),
     };
@@ -296,7 +405,8 @@ const fn priority(priority: AlarmPriority) -> &'static str {
     }
 }
 
-fn name_of(alarm: &Alarm) -> String {
+/// What an alarm is kept under.
+pub(crate) fn name_of(alarm: &Alarm) -> String {
     let name = cut(&alarm.id);
     if name.is_empty() { "alarm".to_owned() } else { name }
 }

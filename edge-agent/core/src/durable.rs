@@ -58,7 +58,7 @@ impl Agent {
         } = recovered;
         self.configure(&configuration, &mut out);
         self.association.know_scopes(scopes);
-        closed.into_iter().for_each(|patient| self.association.close(patient));
+        closed.iter().for_each(|patient| self.association.close(patient.clone()));
         self.association.apply(bindings);
         self.association.refresh(now.wall);
         for patient in &patients {
@@ -81,8 +81,9 @@ impl Agent {
         }
         for statement in &statements {
             self.laboratory.take(statement);
-            self.device_alarms.take(statement);
+            self.device_alarms.take(statement, |device| self.devices.get(device).is_some() || self.on_record.is_own(device));
         }
+        closed.iter().for_each(|patient| self.device_alarms.forget(patient));
         for device in self.device_alarms.standing() {
             self.statements.push(device, now.wall, What::Unheard("restart"));
         }
@@ -248,7 +249,9 @@ impl Agent {
                 }
                 "DiagnosticReport" | "Observation" => self.laboratory.take(&document.json),
                 "Communication" => {
-                    let bed = self.device_alarms.take(&document.json).and_then(|device| self.association.bed_of(&device).cloned());
+                    let reads = |device: &DeviceId| self.devices.get(device).is_some() || self.on_record.is_own(device);
+                    let device = self.device_alarms.take(&document.json, reads);
+                    let bed = device.and_then(|device| self.association.bed_of(&device).cloned());
                     // Shown at once.
                     bed.iter().for_each(|bed| {
                         self.beds_shown.remove(bed);
@@ -317,9 +320,11 @@ impl Agent {
             self.scores.remove(&patient);
             self.to_score.remove(&patient);
             out.extend(self.alerts.forget(&patient).into_iter().map(|view| Effect::from(LiveMessage::Alert(view))));
+            self.device_alarms.forget(&patient);
             self.association.close(patient);
         }
         self.association.refresh(now.wall);
+        self.move_alarms(now);
         self.beds_changed.extend(self.settings.beds.iter().cloned());
         self.beds_shown.clear();
     }
@@ -327,6 +332,7 @@ impl Agent {
     /// Bindings have changed: values go to their owners, and what waits to be sealed is cut here.
     pub(crate) fn rebound(&mut self, bindings: &[Binding], moved: &[Moved], now: Now) {
         self.association.refresh(now.wall);
+        self.move_alarms(now);
         let beds: BTreeSet<&BedId> = bindings.iter().map(|b| &b.bed).collect();
         let carried = |device: &DeviceId| bindings.iter().any(|b| matches!(&b.what, Bound::Device(d) if d == device));
         let association = &self.association;

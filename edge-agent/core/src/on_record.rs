@@ -48,7 +48,7 @@ impl OnRecord {
         let id: DeviceId = text("/id")?.parse().ok()?;
         let paired = pairing_of(device).filter(|_| text("/status") == Some("active"));
         let name = text("/deviceName/0/name").map(cut).unwrap_or_default();
-        if id.as_str().ends_with(&self.suffix) {
+        if self.is_own(&id) {
             self.documented.insert(id.clone());
             return paired.map(|(profile, by)| Recorded { id, name, profile, by });
         }
@@ -63,6 +63,11 @@ impl OnRecord {
             }
         }
         None
+    }
+
+    /// Whether the record's id of a device says that this box reads it.
+    pub fn is_own(&self, device: &DeviceId) -> bool {
+        device.as_str().ends_with(&self.suffix)
     }
 
     /// The device of another site that is reached so.

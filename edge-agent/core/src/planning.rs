@@ -5,6 +5,7 @@
 
 use crate::agent::{Agent, Queued};
 use crate::commands::{Actor, Command, CommandError, CommandReply, Reply};
+use crate::device_alarms::name_of;
 use crate::effects::Effect;
 use crate::laboratory::Incoming;
 use crate::statements::What;
@@ -23,7 +24,7 @@ use record::series::{Frame, Numeric};
 use record::time::{Now, Timestamp};
 use record::unit::Unit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Values in one set.
 const VALUES_MAX: usize = 32;
@@ -146,32 +147,61 @@ impl Agent {
 
     /// What devices have stated, as far as one commit holds it: each document is touched once.
     fn statement_drafts(&mut self, entropy: &mut dyn Entropy, out: &mut Vec<Effect>) -> Vec<Draft> {
+        loop {
+            let (count, drafts) = self.next_statements(entropy);
+            self.statements.begin(count);
+            if !drafts.is_empty() || count == 0 {
+                return drafts;
+            }
+            // All of it is kept already; what waits behind it must not wait longer.
+            self.statements.kept();
+            self.release(out);
+        }
+    }
+
+    /// How many statements, from the first, one commit takes, and what it writes of them.
+    fn next_statements(&mut self, entropy: &mut dyn Entropy) -> (usize, Vec<Draft>) {
         let (mut drafts, mut count) = (Vec::new(), 0);
-        let mut touched: BTreeSet<(&DeviceId, &str)> = BTreeSet::new();
+        let mut touched: BTreeSet<(&DeviceId, String)> = BTreeSet::new();
+        let no_codes = BTreeMap::new();
         for statement in self.statements.iter() {
-            let device = &statement.device;
+            let (device, refused) = (&statement.device, statement.is_refused());
+            if refused {
+                // What was given up is shown no more.
+                self.beds_changed.extend(self.association.bed_of(device).cloned());
+            }
             let wanted = match &statement.what {
                 // A report may rest on the one before it.
                 What::Report(_) if !drafts.is_empty() => break,
                 What::Report(report) => {
-                    let Some(held) = self.devices.get(device) else { break };
-                    let loinc = &held.setting.profile.loinc;
-                    let incoming = Incoming { report, device, heard: statement.heard, loinc, refused: statement.is_refused() };
+                    // One of a device that nobody confirmed, or that is gone, is kept and is nobody's.
+                    let held = self.devices.get(device);
+                    let refused = refused || held.is_none_or(|held| held.on_trial);
+                    let loinc = held.map_or(&no_codes, |held| &held.setting.profile.loinc);
+                    let incoming = Incoming { report, device, heard: statement.heard, loinc, refused };
                     self.laboratory.drafts(&incoming, &self.patients, &self.association, entropy)
                 }
                 What::Alarm(alarm) => {
-                    if drafts.len() >= STATEMENTS_MAX || !touched.insert((device, &alarm.id)) || touched.contains(&(device, EVERY_ALARM)) {
+                    let every = (device, EVERY_ALARM.to_owned());
+                    if drafts.len() >= STATEMENTS_MAX || touched.contains(&every) || !touched.insert((device, name_of(alarm))) {
                         break;
                     }
                     let whose = (&mut self.association, &self.patients);
-                    self.device_alarms.drafts(device, alarm, statement.heard, statement.is_refused(), whose, entropy)
+                    self.device_alarms.drafts(device, alarm, statement.heard, refused, whose, entropy)
                 }
-                What::Unheard(why) => {
+                what @ (What::Unheard(_) | What::Silent | What::Moved) => {
                     if touched.iter().any(|(of, _)| *of == device) {
                         break;
                     }
-                    touched.insert((device, EVERY_ALARM));
-                    self.device_alarms.unheard(device, statement.heard, why)
+                    touched.insert((device, EVERY_ALARM.to_owned()));
+                    match what {
+                        What::Unheard(why) => self.device_alarms.unheard(device, statement.heard, why, refused),
+                        What::Silent => self.device_alarms.silent(device, statement.heard, refused),
+                        _ => {
+                            let whose = (&mut self.association, &self.patients);
+                            self.device_alarms.moved(device, statement.heard, refused, whose, entropy)
+                        }
+                    }
                 }
             };
             count += 1;
@@ -181,13 +211,7 @@ impl Agent {
                 break;
             }
         }
-        self.statements.begin(count);
-        if drafts.is_empty() && count > 0 {
-            // All of it is kept already.
-            self.statements.kept();
-            self.release(out);
-        }
-        drafts
+        (count, drafts)
     }
 
     /// FHIR Devices of configured devices, and the bindings they are configured with at the first start.

@@ -36,6 +36,17 @@ pub(crate) enum What {
     Alarm(Box<Alarm>),
     /// Nothing more is heard of the alarms that stand, and why.
     Unheard(&'static str),
+    /// Nothing was heard of alarms for too long.
+    Silent,
+    /// The device reads for another bed or patient than before, or may.
+    Moved,
+}
+
+impl What {
+    /// Whether one that waits says all that a new one would.
+    const fn covers(&self, new: &Self) -> bool {
+        matches!((self, new), (Self::Unheard(_), Self::Unheard(_) | Self::Silent | Self::Moved) | (Self::Silent, Self::Silent))
+    }
 }
 
 /// Statements that wait to be durable.
@@ -63,6 +74,18 @@ impl Statements {
             What::Report(report) if report.results.len() > RESULTS_OF_ONE_MAX => split(&report),
             what => vec![what],
         };
+        let under_way = self.under_way;
+        let last = self.waiting.iter_mut().enumerate().rev().find(|(_, statement)| statement.device == *device);
+        if let (Some((at, last)), [what]) = (last, &parts[..]) {
+            if last.what.covers(what) {
+                return;
+            }
+            // Where the device reads now counts; what a commit already says does not.
+            if last.what == What::Moved && matches!(what, What::Moved | What::Unheard(_)) && at >= under_way {
+                (last.heard, last.what) = (heard, what.clone());
+                return;
+            }
+        }
         for what in parts {
             self.results += results(&what);
             self.serials += 1;
@@ -141,7 +164,7 @@ pub(crate) fn new_dated_id(kind: &str, at: Timestamp, entropy: [u8; 16]) -> Reso
 fn results(what: &What) -> usize {
     match what {
         What::Report(report) => report.results.len(),
-        What::Alarm(_) | What::Unheard(_) => 0,
+        What::Alarm(_) | What::Unheard(_) | What::Silent | What::Moved => 0,
     }
 }
 

@@ -33,6 +33,8 @@ const REASON: std::ops::RangeInclusive<usize> = 3..=512;
 const HOW_MAX: usize = 200;
 /// Seconds of a recording.
 const RECORD_S_MAX: u32 = 3600;
+/// What paths of serial ports begin with.
+const PORTS: [&str; 3] = ["/dev/serial/", "/dev/tty", "/dev/rfcomm"];
 /// Characters of a path or an address.
 const ADDRESS_MAX: usize = 256;
 
@@ -57,7 +59,7 @@ impl Agent {
             Command::ShowPairing(id) => shown(self.pairing(id).map(|pairing| self.pairing_view(pairing, now))),
             Command::GivePasskey { pairing, request } => shown(self.give_passkey(pairing, &request.passkey, now, out)),
             Command::CancelPairing(id) => self.pairing(id).map(|pairing| pairing.setting.id.clone()).map(|device| {
-                self.end_pairing(&device, out);
+                self.end_pairing(&device, now, out);
                 CommandReply::Cancelled
             }),
             Command::ListBindings(device) => self.list_bindings(device),
@@ -67,10 +69,12 @@ impl Agent {
     }
 
     /// A pairing comes to nothing: the device is forgotten. What it sent stays, filed to nobody.
-    pub(crate) fn end_pairing(&mut self, device: &DeviceId, out: &mut Vec<Effect>) {
+    pub(crate) fn end_pairing(&mut self, device: &DeviceId, now: Now, out: &mut Vec<Effect>) {
+        self.unheard(device, "retired", now);
         self.pairings.remove(device);
         self.devices.remove(device);
-        self.links.forget(device);
+        // One that was in use before may be in use again.
+        self.links.forget(device, self.on_record.is_documented(device));
         out.push(Effect::CloseLinks(device.clone()));
     }
 
@@ -373,7 +377,8 @@ impl Agent {
         let resource = on_record::resource(device, &self.settings.site, Some(bed));
         let mut drafts = vec![self.document(device_id, resource)];
         let mut what = vec![format!("Device/{device_id}")];
-        if let Some(replaced) = &pairing.replaces {
+        // It may have been moved since the pairing began; then it stays where it is now.
+        if let Some(replaced) = pairing.replaces.as_ref().filter(|replaced| self.association.bed_of(replaced) == Some(bed)) {
             drafts.extend(self.association.release(replaced, now).into_iter().map(Draft::Bind));
             drafts.extend(self.stands_at(replaced, None));
             what.push(format!("Device/{replaced}"));
@@ -464,8 +469,9 @@ impl Agent {
                 (id, Ok(CommandReply::Paired(Paired { device: device.to_string(), bed: bed.to_string(), saved })))
             }
             Reply::Retired { id, device } => {
+                self.unheard(&device, "retired", now);
                 self.devices.remove(&device);
-                self.links.forget(&device);
+                self.links.forget(&device, true);
                 self.beds_changed.extend(self.settings.beds.iter().cloned());
                 out.push(Effect::CloseLinks(device));
                 (id, Ok(CommandReply::Saved(saved)))
@@ -578,8 +584,8 @@ fn checked(by: &ReachedBy) -> Result<ReachedBy, CommandError> {
             None => refuse("expected a Bluetooth address such as 02:00:00:00:00:0A"),
         },
         // Nothing but a port is opened on somebody's word.
-        ReachedBy::Serial { path } if !fits(path) || !path.starts_with("/dev/") || path.contains("/..") => {
-            refuse("expected the path of a serial port below /dev, best one of /dev/serial/by-id")
+        ReachedBy::Serial { path } if !fits(path) || !PORTS.iter().any(|ports| path.starts_with(ports)) || path.contains("/..") => {
+            refuse("expected the path of a serial port: /dev/tty…, /dev/rfcomm… or best one of /dev/serial/by-id")
         }
         by if fits(by.address()) => Ok(by.clone()),
         _ => refuse("expected an IP address, with a port where the protocol has none of its own"),

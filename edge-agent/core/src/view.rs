@@ -115,7 +115,7 @@ impl Agent {
                 })
                 .collect(),
             score: assessment.map(score_view),
-            device_alarms: devices.iter().flat_map(|device| self.device_alarms.views(&device.setting.id, now.wall)).collect(),
+            device_alarms: devices.iter().flat_map(|device| self.device_alarms.views(&device.setting.id, bed, patient, now.wall)).collect(),
             devices: devices.iter().map(|device| device.view(Some(bed))).collect(),
         }
     }

@@ -279,3 +279,62 @@ fn a_report_that_waits_when_the_box_stops_is_written_first() {
     assert!(ward.log.contains(&Effect::Stopped));
     assert_eq!(reports(&mut ward).len(), 1);
 }
+
+#[test]
+fn results_of_a_capture_that_is_played_are_demonstrations() {
+    let mut ward = Ward::new(vec![edge_core::DeviceSetting { replayed: true, ..device("lab-1", "astm-analyser", None) }]);
+    ward.register("ana", json!({"identifier": [{"value": "H-10001"}]}));
+    send(&mut ward, &astm("H-10001", "S-0001", "", &[WBC]));
+    let reports = reports(&mut ward);
+    assert_eq!((reports.len(), subject(&reports[0]), why(&reports[0])), (1, "nobody", "demonstration"));
+}
+
+/// Begins to pair an analyser; the pairing, and the id its device has.
+fn begin_pairing(ward: &mut Ward) -> (String, String) {
+    let request = edge_api::device::BeginPairing {
+        by: edge_api::device::ReachedBy::Serial { path: "/dev/serial/by-id/analyser".to_owned() },
+        bed: "2".to_owned(),
+        profile: Some("astm-analyser".to_owned()),
+        name: None,
+        replaces: None,
+        bond: false,
+        take_over: false,
+    };
+    match ward.command(edge_core::Command::BeginPairing(request)) {
+        Ok(edge_core::CommandReply::Pairing(view)) => (view.id, view.device),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_report_of_a_device_that_is_gone_before_it_is_written_is_kept_as_nobodys_and_holds_up_nothing() {
+    let mut ward = ward();
+    let (pairing, analyser) = begin_pairing(&mut ward);
+    ward.connect(1, &analyser);
+    ward.connect(2, "net-1");
+    ward.hold = true;
+    // A commit is under way while all of it happens.
+    ward.bytes(2, "net-1", Channel::Stream, &oru("v1", "20251124160001", &[(150_456, "97", 262_688)]));
+    ward.bytes(1, &analyser, Channel::Stream, &astm("H-10001", "S-0001", "", &[WBC]));
+    ward.command(edge_core::Command::CancelPairing(pairing)).expect("cancelled");
+    ward.bytes(2, "net-1", Channel::Stream, &hl7("m1", "S-0002", "H-10001", "6.2", "F"));
+    ward.hold = false;
+    ward.answer();
+    ward.pass_ms(1_000);
+    let mut found: Vec<_> = reports(&mut ward).iter().map(|report| subject(report).to_owned()).collect();
+    found.sort();
+    assert_eq!(found, ["Patient/ana", "nobody"]);
+    assert!(ward.sends().iter().any(|sent| String::from_utf8_lossy(sent).contains("MSA|AA|m1")), "the next one is answered");
+    ward.stop();
+}
+
+#[test]
+fn a_report_of_a_device_nobody_has_confirmed_is_nobodys() {
+    let mut ward = ward();
+    let (_, analyser) = begin_pairing(&mut ward);
+    ward.connect(1, &analyser);
+    ward.bytes(1, &analyser, Channel::Stream, &astm("H-10001", "S-0001", "", &[WBC]));
+    ward.pass_ms(1_000);
+    let reports = reports(&mut ward);
+    assert_eq!((reports.len(), subject(&reports[0])), (1, "nobody"));
+}

@@ -151,7 +151,7 @@ fn what_is_advertised_chooses_the_profile_and_an_unknown_protocol_is_refused() {
     assert_eq!(begin(&mut ward, unnamed("02:00:00:00:00:0C")).expect_err("unknown").kind(), "profile");
     let serial = BeginPairing { by: ReachedBy::Serial { path: "/dev/serial/by-id/x".into() }, ..request("", "1", "sig-heart-rate") };
     assert_eq!(begin(&mut ward, serial).expect_err("no serial protocol").kind(), "profile");
-    for path in ["/etc/shadow", "/dev/../etc/shadow", ""] {
+    for path in ["/etc/shadow", "/dev/../etc/shadow", "/dev/sda", "/dev/watchdog", ""] {
         let elsewhere = BeginPairing { by: ReachedBy::Serial { path: path.into() }, ..request("", "1", "nonin-xpod") };
         assert_eq!(begin(&mut ward, elsewhere).expect_err(path).kind(), "unreachable", "{path}");
     }
@@ -404,6 +404,75 @@ fn a_retired_device_is_not_read_keeps_its_span_and_comes_back_under_its_id() {
     assert!(opened(&ward).is_empty());
     pair(&mut ward, 1, ADDRESS, DEVICE, "2");
     assert_eq!(spans(&mut ward, DEVICE).iter().map(|s| s.bed.clone()).collect::<Vec<_>>(), ["1", "2"]);
+}
+
+/// A glucose measurement with a number and a time after 16:00, 5.0 mmol/L from capillary whole blood.
+fn glucose(number: u16, minute: u8) -> Vec<u8> {
+    [&[0b0000_0010][..], &number.to_le_bytes(), &2025u16.to_le_bytes(), &[11, 24, 16, minute, 0], &[0xF4, 0xB1, 0x11]].concat()
+}
+
+#[test]
+fn what_a_retired_meter_holds_is_not_charted_again_when_it_is_paired_anew() {
+    const GLUCOSE: Channel = Channel::assigned(0x2A18);
+    let zoned = |profile: &mut driver::profile::Profile| profile.utc_offset_min = Some(0);
+    let mut ward = ward_with(|settings| settings.profiles.iter_mut().filter(|profile| profile.name == "sig-glucose").for_each(zoned));
+    let mut charted = Vec::new();
+    let count = |ward: &mut Ward| ward.charted("ana").iter().flat_map(|f| &f.numerics).filter(|n| n.value.is_ok()).count();
+    for (new, minute) in [(1, 0), (2, 11)] {
+        let pairing = begin(&mut ward, request(ADDRESS, "1", "sig-glucose")).expect("begun");
+        ward.connect(1, DEVICE);
+        // It shows what it is with a measurement of its own, which is nobody's.
+        ward.bytes(1, DEVICE, GLUCOSE, &glucose(100 + new, minute));
+        confirm(&mut ward, &pairing.id).expect("confirmed");
+        ward.pass_ms(600_000);
+        for number in 1..=2 + new {
+            ward.bytes(1, DEVICE, GLUCOSE, &glucose(number, 5));
+        }
+        charted.push(count(&mut ward));
+        ward.command(Command::RetireDevice(DEVICE.to_owned())).expect("retired");
+        ward.pass_ms(90_000);
+    }
+    assert!(charted[0] > 0 && charted[0] % 3 == 0, "{charted:?}");
+    assert_eq!(charted[1] * 3, charted[0] * 4, "one more, and those of before not again");
+}
+
+#[test]
+fn a_device_that_was_moved_while_its_replacement_was_being_paired_stays_where_it_is() {
+    let mut ward = ward();
+    pair(&mut ward, 1, ADDRESS, DEVICE, "1");
+    let pairing =
+        begin(&mut ward, BeginPairing { replaces: Some(DEVICE.to_owned()), ..request("02:00:00:00:00:0B", "1", "sig-pulse-oximeter") })
+            .expect("begun");
+    ward.connect(2, OTHER);
+    valid(&mut ward, 2, OTHER, 5);
+    ward.attach("2", DEVICE, true).expect("moved");
+    confirm(&mut ward, &pairing.id).expect("confirmed");
+    let at = |ward: &Ward, bed: &str| ward.bed(bed).devices.iter().map(|d| d.id.clone()).collect::<Vec<_>>();
+    assert_eq!((at(&ward, "1"), at(&ward, "2")), (vec![OTHER.to_owned()], vec![DEVICE.to_owned()]));
+}
+
+#[test]
+fn the_alarms_of_a_device_end_as_it_is_retired() {
+    let mut ward = ward();
+    let by = ReachedBy::Serial { path: "/dev/serial/by-id/usb-nellcor".to_owned() };
+    let pairing = begin(&mut ward, BeginPairing { by, ..request("", "1", "nellcor-n395") }).expect("begun");
+    let line = b"24-Nov-25 16:00:00     90    110    50   SL\r\n";
+    ward.connect(1, &pairing.device);
+    for _ in 0..7 {
+        ward.bytes(1, &pairing.device, Channel::Stream, line);
+        ward.pass_ms(1_000);
+    }
+    confirm(&mut ward, &pairing.id).expect("confirmed");
+    ward.pass_ms(1_000);
+    assert_eq!(ward.bed("1").device_alarms.len(), 1, "it stands at the bed");
+    ward.command(Command::RetireDevice(pairing.device)).expect("retired");
+    ward.pass_ms(1_000);
+    let updates = ward.log.iter().filter_map(|e| if let Effect::Commit { commit, .. } = e { Some(&commit.drafts) } else { None });
+    let mut ends = updates.flatten().filter_map(|draft| match draft {
+        Draft::Update { resource_type, elements, .. } if resource_type == "Communication" => Some(json!(elements).to_string()),
+        _ => None,
+    });
+    assert!(ends.any(|said| said.contains("retired") && said.contains("completed")));
 }
 
 fn commands(ward: &mut Ward, device: &str) -> Vec<CommandView> {

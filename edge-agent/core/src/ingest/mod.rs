@@ -21,7 +21,7 @@ use protocol::commit::OWN_VALUES;
 use record::code::Code;
 use record::decimal::Decimal;
 use record::id::{BedId, DeviceId, RunId};
-use record::laboratory::LabReport;
+use record::laboratory::{LabKind, LabReport};
 use record::observation::{Quality, Reading};
 use record::series::{Boot, Frame, Numeric};
 use record::time::{Monotonic, Now, Timestamp};
@@ -160,11 +160,14 @@ impl Links {
         self.by_id.iter().find(|(_, l)| l.setting.id == *device).map(|(id, _)| *id)
     }
 
-    /// A device is not read any more: nothing of it is remembered.
-    pub fn forget(&mut self, device: &DeviceId) {
+    /// A device is not read any more. Which of its records are charted stays known where it may come back: it sends again what its
+    /// memory holds.
+    pub fn forget(&mut self, device: &DeviceId, may_come_back: bool) {
         self.by_id.retain(|_, l| l.setting.id != *device);
         self.idle.remove(device);
-        self.repeats.remove(device);
+        if !may_come_back {
+            self.repeats.remove(device);
+        }
     }
 
     /// A device's clock was set: what was measured of it before no longer holds.
@@ -245,8 +248,16 @@ impl Link {
                 }
                 Out::About(About::User(index)) => user = Some(index),
                 Out::About(about) => arrival.about.push(about),
-                Out::Alarm(alarm) => arrival.alarms.push(alarm),
-                Out::Laboratory(report) => arrival.reports.push(report),
+                Out::Alarm(mut alarm) => {
+                    alarm.demo |= self.setting.replayed;
+                    arrival.alarms.push(alarm);
+                }
+                Out::Laboratory(mut report) => {
+                    if self.setting.replayed {
+                        report.kind = LabKind::Demo;
+                    }
+                    arrival.reports.push(report);
+                }
                 Out::Fault(fault) => arrival.faults.push(fault),
             }
         }
