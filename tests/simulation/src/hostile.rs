@@ -34,7 +34,7 @@ impl Mallory {
     pub fn lie(&mut self, fate: &mut Dice, nodes: &mut [Node], victim: NodeId, at: u64) -> Option<(&'static str, Message)> {
         self.sent += 1;
         let wanted = nodes.first_mut()?.disk.read(|tx| tx.in_state(State::Wanted, None, 100)).ok()?;
-        if let Some(entry) = fate.pick(&wanted).filter(|_| self.sent % 2 == 0) {
+        if let Some(entry) = fate.pick(&wanted).filter(|_| self.sent.is_multiple_of(2)) {
             let (chain, seq) = (entry.header.chain(), entry.header.seq);
             let part = Part { chain, seq, offset: 0, bytes: vec![0x5a; entry.header.len as usize] };
             return Some(("other bytes for a payload that is wanted", Message { parts: vec![part], ..Message::default() }));

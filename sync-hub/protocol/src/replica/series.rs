@@ -79,13 +79,15 @@ pub struct SeriesReader {
     opener: Opener,
     opened: Kept<Entry, Arc<[u8]>>,
     minutes: Kept<Entry, Arc<[Summary]>>,
-    drawn: Kept<(Entry, Code), Arc<[(Unit, Minutes)]>>,
+    drawn: Kept<(Entry, Code), Drawn>,
     unsealed: Unsealed,
     index: Index,
     /// What the store said when all that had gone was last forgotten.
     gone: Option<u64>,
 }
 
+/// A numeric of a segment by the minute, in each unit.
+type Drawn = Arc<[(Unit, Minutes)]>;
 /// Which segment.
 type Entry = (ChainId, u64);
 /// A series of a segment by the minute, packed.
@@ -337,14 +339,14 @@ impl SeriesReader {
         scopes: &BTreeMap<ScopeId, Scope>,
         row: &SegmentRow,
         code: Code,
-    ) -> Result<Arc<[(Unit, Minutes)]>, StoreError> {
+    ) -> Result<Drawn, StoreError> {
         let key = (entry_of(row), code);
         if let Some(drawn) = self.drawn.get(&key) {
             return Ok(drawn);
         }
         let summary = self.summary(tx, scopes, row)?;
         let of_code = summary.iter().filter(|(of, ..)| *of == code).map(|(_, unit, packed)| Ok((*unit, Minutes::decode(packed)?)));
-        let drawn: Arc<[(Unit, Minutes)]> = of_code.collect::<Result<_, SegmentError>>().map_err(|e| damaged(&named(row), &e))?;
+        let drawn: Drawn = of_code.collect::<Result<_, SegmentError>>().map_err(|e| damaged(&named(row), &e))?;
         let bytes = drawn.iter().map(|(_, minutes)| minutes.rows.len() * size_of::<Minute>()).sum::<usize>() + size_of::<Summary>();
         // What is not here yet may come.
         if !summary.is_empty() {
