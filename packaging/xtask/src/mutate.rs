@@ -1,7 +1,7 @@
 //! `cargo xtask mutate`: breaks one rule of the product at a time, in a copy of the sources, and runs simulated wards until one fails.
 //! A fault that no seed notices is a hole in the simulation; what heals by itself is no fault: cursors that run ahead are corrected by
-//! reconciliation, dead letters by the next one who brings them. Nor is
-//! what two checks catch: the hash of a payload that comes with its header is made from it, and is then what was signed or not.
+//! reconciliation, dead letters by the next one who brings them. Nor is what two
+//! checks catch: the hash of a payload that comes with its header is made from it, and is then what was signed or not.
 
 use crate::run::{command, root, target};
 use anyhow::{Context, Result, bail};
