@@ -39,6 +39,8 @@ pub struct Reach {
 }
 
 type Answer<T> = Result<axum::Json<T>, Problem>;
+/// With a note of who did it.
+type Noted<T> = Result<(Disclosed, axum::Json<T>), Problem>;
 
 /// Every route of this file; each needs a session.
 pub fn routes(reach: Reach) -> Router {
@@ -98,8 +100,11 @@ fn ports() -> Vec<Sighting> {
     transport::ports().into_iter().map(sighting).collect()
 }
 
-async fn begin(State(reach): State<Reach>, session: Session, Json(request): Json<BeginPairing>) -> Answer<PairingView> {
-    asked(&reach, &session, Command::BeginPairing(request), one_pairing).await
+async fn begin(State(reach): State<Reach>, session: Session, Json(request): Json<BeginPairing>) -> Noted<PairingView> {
+    let axum::Json(begun) = asked(&reach, &session, Command::BeginPairing(request), one_pairing).await?;
+    // It opens a link to wherever the person said.
+    let what = vec![format!("Device/{}", begun.device), format!("Pairing/{}", begun.id)];
+    Ok((disclosed(Action::Create, what), axum::Json(begun)))
 }
 
 async fn pairings(State(reach): State<Reach>, session: Session) -> Answer<Vec<PairingView>> {
@@ -111,9 +116,11 @@ async fn pairing(State(reach): State<Reach>, session: Session, Path(pairing): Pa
     asked(&reach, &session, Command::ShowPairing(pairing), one_pairing).await
 }
 
-async fn cancel(State(reach): State<Reach>, session: Session, Path(pairing): Path<String>) -> Result<StatusCode, Problem> {
+async fn cancel(State(reach): State<Reach>, session: Session, Path(pairing): Path<String>) -> Result<(Disclosed, StatusCode), Problem> {
     let pick = |reply| matches!(reply, CommandReply::Cancelled).then_some(());
-    asked(&reach, &session, Command::CancelPairing(pairing), pick).await.map(|_| StatusCode::NO_CONTENT)
+    let what = vec![format!("Pairing/{pairing}")];
+    let axum::Json(()) = asked(&reach, &session, Command::CancelPairing(pairing), pick).await?;
+    Ok((disclosed(Action::Delete, what), StatusCode::NO_CONTENT))
 }
 
 async fn passkey(
@@ -121,8 +128,10 @@ async fn passkey(
     session: Session,
     Path(pairing): Path<String>,
     Json(request): Json<Passkey>,
-) -> Answer<PairingView> {
-    asked(&reach, &session, Command::GivePasskey { pairing, request }, one_pairing).await
+) -> Noted<PairingView> {
+    let what = vec![format!("Pairing/{pairing}")];
+    let view = asked(&reach, &session, Command::GivePasskey { pairing, request }, one_pairing).await?;
+    Ok((disclosed(Action::Update, what), view))
 }
 
 async fn confirm(State(reach): State<Reach>, session: Session, Path(pairing): Path<String>) -> Answer<Paired> {

@@ -93,11 +93,7 @@ async fn loaded(context: &Context) -> Result<Vec<Row>> {
     let pid = agent.pid().context("the agent has ended")?;
     let (warm_up, watched) = if context.quick { (Duration::from_secs(1), Duration::from_secs(2)) } else { (WARM_UP, WATCHED) };
     sleep(warm_up).await;
-    let before = (cpu_of(pid), received(&nurse).await?);
-    sleep(watched).await;
-    let after = (cpu_of(pid), received(&nurse).await?);
-    let cpu = after.0.zip(before.0).map(|(after, before)| 100.0 * after.saturating_sub(before).as_secs_f64() / watched.as_secs_f64());
-    let rate = (after.1 - before.1) / watched.as_secs_f64();
+    let (cpu, rate) = watch(pid, &nurse, watched).await?;
     let peak = agent.peak_rss_mb();
     for monitor in monitors {
         monitor.stop().await?;
@@ -133,7 +129,16 @@ pub(super) fn agent(folder: &Path, beds: Vec<String>, devices: Vec<DeviceConfig>
     Agent::new(folder, config, "unix:path=/nonexistent")
 }
 
+/// What an agent costs while nothing is changed: percent of one core, and the numerics it receives in a second.
+pub(super) async fn watch(pid: u32, nurse: &Client, watched: Duration) -> Result<(Option<f64>, f64)> {
+    let before = (cpu_of(pid), received(nurse).await?);
+    sleep(watched).await;
+    let after = (cpu_of(pid), received(nurse).await?);
+    let cpu = after.0.zip(before.0).map(|(after, before)| 100.0 * after.saturating_sub(before).as_secs_f64() / watched.as_secs_f64());
+    Ok((cpu, (after.1 - before.1) / watched.as_secs_f64()))
+}
+
 /// Numerics received so far, as the agent counts them.
-pub(super) async fn received(nurse: &Client) -> Result<f64> {
+async fn received(nurse: &Client) -> Result<f64> {
     Ok(nurse.get("/api/v1/status").await?["received"].as_f64().unwrap_or(0.0))
 }

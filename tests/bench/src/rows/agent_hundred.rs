@@ -2,8 +2,7 @@
 //! to stored.
 
 use super::Context;
-use super::agent::{agent, received};
-use crate::measure::cpu_of;
+use super::agent::{agent, watch};
 use crate::report::{Goal, Row};
 use anyhow::{Context as _, Result, ensure};
 use end_to_end::agent::{NURSE, PIN};
@@ -85,11 +84,7 @@ async fn measured(context: &Context) -> Result<Vec<Row>> {
     let seconds = watched.min(Duration::from_secs(10)).as_secs_f64();
     let (numerics, samples) = (tally.numerics as f64 / seconds, tally.wave_samples as f64 / seconds);
     drop(live);
-    let before = (cpu_of(pid), received(&nurse).await?);
-    sleep(watched).await;
-    let after = (cpu_of(pid), received(&nurse).await?);
-    let cpu = after.0.zip(before.0).map(|(after, before)| 100.0 * after.saturating_sub(before).as_secs_f64() / watched.as_secs_f64());
-    let rate = (after.1 - before.1) / watched.as_secs_f64();
+    let (cpu, rate) = watch(pid, &nurse, watched).await?;
     let peak = agent.peak_rss_mb();
     for monitor in monitors {
         monitor.stop().await?;
